@@ -1,0 +1,1 @@
+"""A build and QA farm for Debian packages: a small core with plugins."""

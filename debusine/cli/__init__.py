@@ -1,0 +1,1 @@
+"""The programs: the only wiring, the only ``asyncio.run``."""

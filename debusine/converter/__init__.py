@@ -1,0 +1,1 @@
+"""JSON in and out: the one place that turns bytes into values and back."""

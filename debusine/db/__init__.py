@@ -1,0 +1,1 @@
+"""All SQL: tables, rows, transactions, one repository for each noun."""

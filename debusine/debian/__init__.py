@@ -1,0 +1,1 @@
+"""Debian's file formats, read into the data of artifact categories."""

@@ -1,0 +1,1 @@
+"""The nouns of the farm, their states and their rules; attrs only."""

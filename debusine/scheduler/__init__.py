@@ -1,0 +1,1 @@
+"""Hands waiting work to fitting workers."""

@@ -1,0 +1,1 @@
+"""What the farm can do, one verb a function."""

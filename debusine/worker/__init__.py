@@ -1,0 +1,1 @@
+"""The daemon that runs tasks on a build machine."""
