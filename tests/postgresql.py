@@ -186,8 +186,11 @@ def packaged_programs() -> list[Path]:
 
 def copy_programs(programs: Path, home: Path) -> Path:
     """Copy an installation to where every account can read it: a checkout below /root is closed to others."""
-    shutil.copytree(programs.parent, home / "postgresql")
-    return home / "postgresql" / programs.name
+    site = programs.parents[2]
+    package = programs.parents[1].name
+    for part in (f"{package}/{programs.parent.name}", f"{package}.libs"):  # the libraries are found relatively
+        shutil.copytree(site / part, home / "site" / part)
+    return home / "site" / programs.relative_to(site)
 
 
 def can_run(programs: Path, account: str | None) -> bool:
