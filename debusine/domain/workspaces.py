@@ -1,0 +1,27 @@
+"""Workspaces: who sees what, and where its files are kept."""
+
+from datetime import timedelta
+
+from attrs import frozen
+
+DEFAULT_WORKSPACE = "System"
+DEFAULT_STORE = "Default"
+
+
+@frozen(kw_only=True)
+class Workspace:
+    """A room of artifacts and work requests with its own file stores."""
+
+    id: int
+    name: str
+    #: Whether anybody may read it without a token.
+    public: bool = False
+    #: How long artifacts stay unless they say otherwise; None: for ever.
+    default_expiration_delay: timedelta | None = None
+    default_file_store: int
+    other_file_stores: tuple[int, ...] = ()
+
+    @property
+    def file_stores(self) -> tuple[int, ...]:
+        """Every store whose files count as being in this workspace, the default one first."""
+        return (self.default_file_store, *self.other_file_stores)

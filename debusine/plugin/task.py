@@ -1,0 +1,183 @@
+"""The interface of a task: what a worker can run, checked and matched by the server, run by the worker."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+from attrs import Factory, frozen
+
+from debusine.domain.artifacts import RelationType
+from debusine.domain.demands import Demand, Metadata, TaskType, Verdict
+from debusine.domain.errors import DebusineError
+from debusine.domain.lookups import MultipleLookup, SingleLookup
+from debusine.domain.work_requests import Result
+
+D = TypeVar("D")  # the Data class of a task
+
+
+class TaskFailure(DebusineError):
+    """The task cannot be done because of what it was given; ends it with ``failure``, the title in its log."""
+
+
+@frozen(kw_only=True)
+class ArtifactFacts:
+    """What a task may know of an artifact before it fetches any file."""
+
+    id: int
+    category: str
+    data: Mapping[str, Any]
+    #: Path → size in bytes.
+    files: Mapping[str, int] = Factory(dict)
+
+
+@frozen(kw_only=True)
+class CommandResult:
+    """How a command ended."""
+
+    #: The exit status; negative: killed by this signal.
+    returncode: int
+    #: Where its standard output went.
+    stdout: Path
+    #: Where its standard error went; the same file unless they were kept apart.
+    stderr: Path
+
+
+class Lookups(ABC):
+    """Resolves the lookups of task data, in the work request's workspace, inside a transaction."""
+
+    @abstractmethod
+    def single(self, lookup: SingleLookup, *, categories: Collection[str] = ()) -> ArtifactFacts:
+        """The artifact that a lookup names; ``UnresolvedLookup`` when there is none, or of another category."""
+
+    @abstractmethod
+    def multiple(self, lookup: MultipleLookup, *, categories: Collection[str] = ()) -> Sequence[ArtifactFacts]:
+        """The artifacts that a lookup names, in its order."""
+
+
+class TaskContext(ABC):
+    """What the worker gives to a running task.
+
+    Whatever is still running when the task ends, is cancelled or times out is killed as a group, and ``directory`` is
+    removed. Names of logs are file names such as ``build.log``; all logs go into the debug-logs artifact when the
+    work request does not succeed, and stages are told in ``stages.log``.
+    """
+
+    #: An empty directory of this run alone.
+    directory: Path
+    #: The name of the work request's workspace.
+    workspace: str
+
+    @abstractmethod
+    async def describe(self, artifact: int) -> ArtifactFacts:
+        """Ask the server about an input."""
+
+    @abstractmethod
+    async def fetch(self, artifact: int, into: Path) -> ArtifactFacts:
+        """Download all files of an input below a directory; each is checked against its hash."""
+
+    @abstractmethod
+    async def fetch_cached(self, artifact: int, path: str) -> Path:
+        """One file of an input, read only, from the worker's cache by content hash; for large images."""
+
+    @abstractmethod
+    async def run(
+        self,
+        argv: Sequence[str],
+        *,
+        log: str,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        stdout: Path | None = None,
+        sandbox: bool = False,
+    ) -> CommandResult:
+        """Run a command, never through a shell, in a process group of its own, with output to a log.
+
+        ``env`` is added to a small clean environment. ``stdout`` keeps standard output apart from the log.
+        ``sandbox`` runs it under bubblewrap: a read-only file system apart from ``directory``, no network, the
+        worker's credentials hidden. Raises ``FileNotFoundError`` when there is no such program.
+        """
+
+    @abstractmethod
+    async def upload(self, category: str, *, data: Mapping[str, Any], files: Mapping[str, Path] | None = None) -> int:
+        """Make an artifact (path in it → local file) in the work request's workspace and return its id."""
+
+    @abstractmethod
+    async def relate(self, artifact: int, target: int, type: RelationType) -> None:  # noqa: A002 - the protocol's word
+        """Say how two artifacts relate; saying it twice is harmless."""
+
+    @abstractmethod
+    def tell(self, message: str) -> None:
+        """Write a line with the time into ``stages.log``."""
+
+
+class Task(ABC, Generic[D]):
+    """Something that a worker can run for a work request.
+
+    The server calls the class methods: to check a submission (``Data`` and ``resolve``), to
+    match it (``demand``, ``can_run_on``) and at the assignment (``resolve``). The worker calls ``metadata`` to tell what
+    it can do
+    and makes one object for each attempt to ``run`` it.
+    """
+
+    #: What users write in ``task_name``; lower case.
+    name: ClassVar[str]
+    #: Raised when a worker of the old version could not do a new request.
+    version: ClassVar[int] = 1
+    task_type: ClassVar[TaskType] = TaskType.WORKER
+    #: A keyword-only attrs class of task_data; unknown keys are refused.
+    Data: ClassVar[type[Any]]
+
+    def __init__(self, data: D, dynamic: Mapping[str, Any]) -> None:
+        self.data = data
+        self.dynamic = dynamic
+
+    @classmethod
+    def demand(cls, data: D) -> Demand:
+        """What a worker must offer; must not depend on anything but the data. Default: this task and version."""
+        return Demand(task_type=cls.task_type, task_name=cls.name, version=cls.version)
+
+    @classmethod
+    def can_run_on(cls, metadata: Metadata, demand: Demand) -> Verdict:
+        """Whether a worker with these facts can run this demand, with every reason against it."""
+        return default_verdict(metadata, demand)
+
+    @classmethod
+    def resolve(cls, data: D, lookups: Lookups) -> dict[str, Any]:
+        """Turn the lookups of the data into artifact ids: the dynamic_task_data. Plain and quick; default: nothing."""
+        return {}
+
+    @classmethod
+    def metadata(cls) -> dict[str, Any]:
+        """What this machine says of itself for this task; called on the worker, in a thread."""
+        return {f"{cls.name}:version": cls.version}
+
+    @abstractmethod
+    async def run(self, context: TaskContext) -> Result:
+        """Do the work. ``TaskFailure`` counts as failure, any other exception as error."""
+
+
+WORKER_TYPES = {TaskType.WORKER: "external", TaskType.SERVER: "celery", TaskType.SIGNING: "signing"}
+
+
+def default_verdict(metadata: Metadata, demand: Demand) -> Verdict:
+    """The common rule: kind of worker, version of the task, architecture, and what the demand requires."""
+    return Verdict(tuple(_reasons_against(metadata, demand)))
+
+
+def _reasons_against(metadata: Metadata, demand: Demand) -> Sequence[str]:
+    reasons = []
+    kind = metadata.get("system:worker_type", "external")
+    if kind != WORKER_TYPES.get(demand.task_type):
+        reasons.append(f"it is a worker of type {kind}, not for {demand.task_type} tasks")
+    version = metadata.get(f"{demand.task_name}:version")
+    if version != demand.version:
+        reasons.append(f"it offers {demand.task_name} in version {version}, not {demand.version}")
+    if demand.architecture and demand.architecture not in _strings(metadata.get("system:architectures")):
+        reasons.append(f"it cannot run {demand.architecture}")
+    reasons += [f"it does not report {key}" for key in demand.requires if metadata.get(key) is not True]
+    return reasons
+
+
+def _strings(value: object) -> list[str]:
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
