@@ -52,10 +52,8 @@ def check_values(value: object, depth: int = 0) -> None:
     elif isinstance(value, list):
         for inner in value:
             check_values(inner, depth + 1)
-    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise InvalidJSON("it has a whole number of more than 64 bits")
-    elif isinstance(value, float) and value in {float("inf"), float("-inf")}:
-        raise InvalidJSON("it has a number that is too large")
+    elif isinstance(value, int | float):
+        _check_number(value)
 
 
 def _check_text(text: str) -> None:
@@ -63,6 +61,13 @@ def _check_text(text: str) -> None:
         raise InvalidJSON("it has a NUL character in a string")
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         raise InvalidJSON("it has half a surrogate pair in a string")
+
+
+def _check_number(value: float) -> None:
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise InvalidJSON("it has a whole number of more than 64 bits")
+    if value in {float("inf"), float("-inf")}:
+        raise InvalidJSON("it has a number that is too large")
 
 
 def _object(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

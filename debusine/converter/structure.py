@@ -39,10 +39,13 @@ class InvalidFields(Invalid):
         return f"{self.title}: " + "; ".join(facts)
 
 
-def structure(value: object, into: type[T], *, title: str = "Invalid values") -> T:
-    """Turn plain values into a class, or raise ``InvalidFields`` with every error and its path."""
+def structure(value: object, into: type[T], *, title: str = "Invalid values", lenient: bool = False) -> T:
+    """Turn plain values into a class, or raise ``InvalidFields`` with every error and its path.
+
+    ``lenient`` lets unknown keys pass: for answers of a server that may be newer.
+    """
     try:
-        return converter.structure(value, into)
+        return (lenient_converter if lenient else converter).structure(value, into)
     except (BaseValidationError, TypeError, ValueError, DebusineError) as error:
         raise InvalidFields(title, errors_by_path(error)) from error
 
@@ -144,9 +147,9 @@ def _is_tuple(type_: object) -> bool:
     return getattr(type_, "__origin__", None) is tuple and getattr(type_, "__args__", ())[-1:] == (Ellipsis,)
 
 
-def new_converter() -> cattrs.Converter:
-    """The one way in which values become classes: nothing is coerced, nothing unknown passes."""
-    made = cattrs.Converter(forbid_extra_keys=True, detailed_validation=True, use_alias=True)
+def new_converter(*, forbid_extra_keys: bool = True) -> cattrs.Converter:
+    """The one way in which values become classes: nothing is coerced, nothing unknown passes unless it may."""
+    made = cattrs.Converter(forbid_extra_keys=forbid_extra_keys, detailed_validation=True, use_alias=True)
     for type_, hook in _SCALARS.items():
         made.register_structure_hook(type_, hook)
     configure_union_passthrough(str | bool | int | float | None, made)
@@ -168,7 +171,11 @@ def new_converter() -> cattrs.Converter:
     @made.register_structure_hook_factory(attrs.has)
     def _classes(type_: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
         inner = make_dict_structure_fn(
-            type_, converter, _cattrs_forbid_extra_keys=True, _cattrs_use_alias=True, _cattrs_detailed_validation=True
+            type_,
+            converter,
+            _cattrs_forbid_extra_keys=forbid_extra_keys,
+            _cattrs_use_alias=True,
+            _cattrs_detailed_validation=True,
         )
         return _guarded(inner, dict, "an object")
 
@@ -191,3 +198,4 @@ _SCALARS: dict[Any, Callable[[Any, Any], Any]] = {
 }
 
 converter = new_converter()
+lenient_converter = new_converter(forbid_extra_keys=False)

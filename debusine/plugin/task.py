@@ -114,10 +114,9 @@ class TaskContext(ABC):
 class Task(ABC, Generic[D]):
     """Something that a worker can run for a work request.
 
-    The server calls the class methods: to check a submission (``Data`` and ``resolve``), to
-    match it (``demand``, ``can_run_on``) and at the assignment (``resolve``). The worker calls ``metadata`` to tell what
-    it can do
-    and makes one object for each attempt to ``run`` it.
+    The server calls the class methods: to check a submission (``Data`` and ``resolve``), to match it (``demand``,
+    ``can_run_on``) and at the assignment (``resolve``). The worker calls ``metadata`` to tell what it can do and makes
+    one object for each attempt to ``run`` it.
     """
 
     #: What users write in ``task_name``; lower case.
