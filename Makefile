@@ -1,0 +1,45 @@
+# Everything here may be run again and again: each target installs what it needs, and nothing twice.
+#
+#   ONCE=1            make demo ends by itself; its exit status says whether every step did what it should
+#   ARGS="-k upload"  what make test hands to pytest
+#   PYTHON=python3.13 another Python than python3
+
+BIN = .venv/bin
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint docs bench
+
+help: ## Say what each target does
+	@echo 'debusine: a build and QA farm for Debian packages'
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^#   /  /p' Makefile
+
+install: ## Make .venv with debusine, its plugins and the developer's tools, and nothing else
+	@scripts/prepare venv
+
+demo: ## Build and check a real Debian package with a server, a worker and a client of this checkout
+	@scripts/prepare packages venv worker
+	@$(BIN)/python scripts/demo.py $(if $(ONCE),--once)
+
+test: ## Run every test; those that this machine cannot run are skipped with their reason
+	@scripts/prepare packages || echo 'Going on without: tests that need these packages are skipped.'
+	@scripts/prepare venv
+	@scripts/prepare worker || echo 'Going on without: tests that need a worker of its own are skipped.'
+	@$(BIN)/pytest $(ARGS)
+
+lint: ## Check the style, the types and the layers
+	@scripts/prepare venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: ## Write the documentation to docs/_build/html; every warning is an error
+	@scripts/prepare venv
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	@echo 'The documentation begins at docs/_build/html/index.html'
+
+bench: ## Measure a server of this checkout on this machine
+	@scripts/prepare venv
+	@$(BIN)/python benchmarks/run.py $(ARGS)
