@@ -20,7 +20,7 @@ install: ## Make .venv with debusine, its plugins and the developer's tools, and
 
 demo: ## Build and check a real Debian package with a server, a worker and a client of this checkout
 	@scripts/prepare packages venv worker
-	@$(BIN)/python scripts/demo.py $(if $(ONCE),--once)
+	@$(BIN)/python -m scripts.demo $(if $(ONCE),--once)
 
 test: ## Run every test; those that this machine cannot run are skipped with their reason
 	@scripts/prepare packages || echo 'Going on without: tests that need these packages are skipped.'
