@@ -1,9 +1,16 @@
 """Fixtures that every test may use."""
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from debusine.db import tables
+from debusine.db.database import Database
+from debusine.db.engine import make_engine, normal_url, sqlite_url
+from debusine.db.open import open_database
 from tests.postgresql import CannotStartPostgreSQL, PostgreSQLServer, running_postgresql
 
 
@@ -15,3 +22,49 @@ def postgresql_server() -> Iterator[PostgreSQLServer]:
             yield server
     except CannotStartPostgreSQL as error:
         pytest.skip(str(error))
+
+
+def make_tables(url: str) -> None:
+    """Bring an empty database to the present tables."""
+    engine = make_engine(normal_url(url), connections=1)
+    with engine.begin() as connection:
+        tables.metadata.create_all(connection)
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite database with empty tables, to be copied."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.sqlite"
+    make_tables(sqlite_url(path))
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql_server: PostgreSQLServer) -> str:
+    """The name of a PostgreSQL database with empty tables, to be copied."""
+    url = postgresql_server.create_database()
+    make_tables(url)
+    return sa.make_url(url).database or ""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A fresh database with empty tables: each test that asks for it runs on SQLite and on PostgreSQL."""
+    if request.param == "sqlite":
+        path = tmp_path / "debusine.sqlite"
+        shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
+        yield sqlite_url(path)
+        return
+    server: PostgreSQLServer = request.getfixturevalue("postgresql_server")
+    url = server.create_database(template=request.getfixturevalue("postgresql_template"))
+    yield url
+    server.drop_database(url)
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """An open database, SQLite and PostgreSQL in turn."""
+    opened = open_database(database_url)
+    yield opened
+    await opened.aclose()

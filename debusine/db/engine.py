@@ -1,0 +1,165 @@
+"""Engines, and everything in which SQLite and PostgreSQL differ."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from debusine.domain.errors import ConfigurationError, StorageFull, Unavailable
+
+#: SQL states after which PostgreSQL invites to try again: serialization failure and deadlock.
+RETRIABLE_STATES = frozenset({"40001", "40P01"})
+
+#: PostgreSQL's disk is full.
+FULL_STATES = frozenset({"53100"})
+
+#: Milliseconds that a reader waits for SQLite's lock, for instance while another process makes a backup.
+BUSY_TIMEOUT = 30_000
+
+
+class UnknownDatabase(ConfigurationError):
+    """The setting ``database`` names a kind of database that the farm does not speak."""
+
+    def __init__(self, url: str) -> None:
+        scheme = url.partition(":")[0]
+        super().__init__(f'database = "{scheme}:…" is not known; write "postgresql:///NAME" or leave it out for SQLite')
+
+
+class DriverMissing(ConfigurationError):
+    """The Python package that speaks to PostgreSQL is not installed."""
+
+    def __init__(self) -> None:
+        super().__init__("PostgreSQL needs the package psycopg; install it with: pip install 'debusine[postgresql]'")
+
+
+def sqlite_url(path: Path) -> str:
+    """The URL of an SQLite database file."""
+    return sa.URL.create("sqlite", database=str(path)).render_as_string()
+
+
+def normal_url(url: str) -> sa.URL:
+    """A deployer's URL with the driver that the farm uses."""
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise UnknownDatabase(url) from error
+    drivers = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "sqlite": "sqlite"}
+    backend = parsed.drivername.partition("+")[0]
+    if backend not in drivers:
+        raise UnknownDatabase(url)
+    return parsed.set(drivername=drivers[backend])
+
+
+def is_sqlite(url: sa.URL) -> bool:
+    """Whether the database is embedded."""
+    return url.get_backend_name() == "sqlite"
+
+
+class DatabaseFull(StorageFull):
+    """The database has no room for the change; what was there stays readable."""
+
+    def __init__(self) -> None:
+        super().__init__("The database is full", detail="Nothing was changed; free some space and try again")
+
+
+class DatabaseUnreachable(Unavailable):
+    """The database does not answer."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("The database cannot be reached", detail=reason)
+
+
+def make_engine(url: sa.URL, *, connections: int, read_only: bool = False) -> sa.Engine:
+    """An engine whose connections are durable, strict and ready for threads."""
+    return (
+        _sqlite_engine(url, connections, read_only=read_only)
+        if is_sqlite(url)
+        else _postgresql_engine(url, connections)
+    )
+
+
+def insert_or_ignore(connection: sa.Connection, table: sa.Table) -> Any:
+    """An INSERT that does nothing where a unique row is there already."""
+    construct = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    return construct(table).on_conflict_do_nothing()
+
+
+def worth_retrying(error: BaseException) -> bool:
+    """Whether a transaction failed for a reason that is not its own, before its COMMIT was sent."""
+    if not isinstance(error, sa.exc.DBAPIError):
+        return False
+    return error.connection_invalidated or _state(error) in RETRIABLE_STATES
+
+
+def rolled_back(connection: sa.Connection) -> bool:
+    """Whether SQLite has rolled the whole transaction back by itself (disk full, I/O error, out of memory)."""
+    raw = connection.connection.dbapi_connection
+    return isinstance(raw, sqlite3.Connection) and not raw.in_transaction
+
+
+def translated(error: BaseException) -> BaseException:
+    """The farm's own error for what a driver says; other errors as they are."""
+    if not isinstance(error, sa.exc.DBAPIError):
+        return error
+    if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or _state(error) in FULL_STATES:
+        return DatabaseFull()
+    if error.connection_invalidated or (isinstance(error, sa.exc.OperationalError) and _state(error) is None):
+        return DatabaseUnreachable(str(error.orig).strip().partition("\n")[0])
+    return error
+
+
+def _state(error: sa.exc.DBAPIError) -> str | None:
+    return getattr(error.orig, "sqlstate", None)
+
+
+def _json(value: object) -> str:
+    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def _sqlite_engine(url: sa.URL, connections: int, *, read_only: bool) -> sa.Engine:
+    engine = sa.create_engine(
+        url,
+        json_serializer=_json,
+        json_deserializer=orjson.loads,
+        poolclass=sa.pool.QueuePool,
+        pool_size=connections,
+        max_overflow=0,
+        connect_args={"isolation_level": None, "check_same_thread": False, "cached_statements": 512},
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def _configure(raw: sqlite3.Connection, _record: object) -> None:
+        # FULL: in WAL mode NORMAL loses acknowledged commits at a power cut.
+        for pragma in (
+            f"busy_timeout = {BUSY_TIMEOUT}",
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            f"query_only = {'ON' if read_only else 'OFF'}",
+        ):
+            raw.execute(f"PRAGMA {pragma}")
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        # A deferred transaction that reads first cannot wait for the lock when it comes to write.
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _postgresql_engine(url: sa.URL, connections: int) -> sa.Engine:
+    try:
+        return sa.create_engine(
+            url,
+            json_serializer=_json,
+            json_deserializer=orjson.loads,
+            pool_size=connections,
+            max_overflow=0,
+            # Whatever the server's own setting: an answer means that the commit is on disk.
+            connect_args={"options": "-c synchronous_commit=on -c timezone=UTC", "connect_timeout": 10},
+        )
+    except ModuleNotFoundError as error:
+        raise DriverMissing from error
