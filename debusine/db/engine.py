@@ -100,6 +100,14 @@ def rolled_back(connection: sa.Connection) -> bool:
     return isinstance(raw, sqlite3.Connection) and not raw.in_transaction
 
 
+def force_rollback(connection: sa.Connection) -> None:
+    """Leave no transaction open: after a COMMIT that failed SQLite still has one, SQLAlchemy thinks not."""
+    connection.rollback()
+    raw = connection.connection.dbapi_connection
+    if isinstance(raw, sqlite3.Connection) and raw.in_transaction:
+        raw.rollback()
+
+
 def translated(error: BaseException) -> BaseException:
     """The farm's own error for what a driver says; other errors as they are."""
     if not isinstance(error, sa.exc.DBAPIError):

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from attrs import define, field
 
 from debusine.db.database import Database
-from debusine.db.engine import make_engine, rolled_back, translated
+from debusine.db.engine import force_rollback, make_engine, rolled_back, translated
 from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.errors import Unavailable
 from debusine.domain.events import Event
@@ -146,6 +146,16 @@ def commit_group(connection: sa.Connection, group: Sequence[Member], clock: Call
     caused it keeps its error, and the others run again, each in a transaction of its own. When the commit fails,
     nobody's work is on disk, and everybody is told so.
     """
+    try:
+        _commit_together(connection, group, clock)
+    except Exception as error:  # noqa: BLE001 - the writer lives on, and nobody waits for ever
+        for member in group:
+            member.error = member.error or error
+    finally:
+        force_rollback(connection)
+
+
+def _commit_together(connection: sa.Connection, group: Sequence[Member], clock: Callable[[], datetime]) -> None:
     transaction = connection.begin()
     for member in group:
         _run_member(connection, member, clock())
@@ -153,12 +163,7 @@ def commit_group(connection: sa.Connection, group: Sequence[Member], clock: Call
             transaction.rollback()
             _run_alone(connection, [other for other in group if other is not member], clock)
             return
-    try:
-        transaction.commit()
-    except sa.exc.DBAPIError as error:
-        transaction.rollback()
-        for member in group:
-            member.error = member.error or error
+    transaction.commit()
 
 
 def _run_member(connection: sa.Connection, member: Member, moment: datetime) -> None:

@@ -1,0 +1,91 @@
+"""What only a database shared by several servers can do to a transaction."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import sqlalchemy as sa
+
+from debusine.db.engine import DatabaseUnreachable, normal_url
+from debusine.db.postgresql import PostgreSQLDatabase
+from debusine.db.unit_of_work import UnitOfWork
+from debusine.domain.events import Event, WorkerChanged
+from tests.postgresql import PostgreSQLServer
+
+
+@pytest.fixture
+async def database(postgresql_server: PostgreSQLServer, postgresql_template: str) -> AsyncIterator[PostgreSQLDatabase]:
+    url = postgresql_server.create_database(template=postgresql_template)
+    opened = PostgreSQLDatabase(normal_url(url))
+    yield opened
+    await opened.aclose()
+    postgresql_server.drop_database(url)
+
+
+class Flaky:
+    """A function that meets a fault of the database on its first runs."""
+
+    def __init__(self, failures: int, fault: str) -> None:
+        self.failures = failures
+        self.fault = fault
+        self.runs = 0
+
+    def __call__(self, uow: UnitOfWork) -> int:
+        self.runs += 1
+        uow.file_stores.insert(name="store", backend="local", configuration={})
+        if self.runs <= self.failures:
+            uow.connection.execute(sa.text(self.fault))
+        return self.runs
+
+
+SERIALIZATION = "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '40001'; END $$"
+DISCONNECT = "SELECT pg_terminate_backend(pg_backend_pid())"
+
+
+@pytest.mark.parametrize("fault", [SERIALIZATION, DISCONNECT])
+async def test_a_transaction_that_fell_victim_before_its_commit_runs_again(
+    database: PostgreSQLDatabase, fault: str
+) -> None:
+    function = Flaky(2, fault)
+
+    assert await database.write(function) == 3
+    count = await database.read(
+        lambda uow: uow.connection.execute(sa.text("SELECT count(*) FROM file_stores")).scalar()
+    )
+    assert count == 1
+
+
+async def test_a_fault_that_stays_ends_with_an_error_after_a_few_runs(database: PostgreSQLDatabase) -> None:
+    function = Flaky(100, DISCONNECT)
+
+    with pytest.raises(DatabaseUnreachable):
+        await database.write(function)
+    assert function.runs == 5
+
+
+async def test_commits_are_durable_whatever_the_server_says(database: PostgreSQLDatabase) -> None:
+    setting = await database.read(lambda uow: uow.connection.execute(sa.text("SHOW synchronous_commit")).scalar())
+
+    assert setting == "on"
+
+
+async def test_events_are_told_although_the_caller_has_gone(database: PostgreSQLDatabase) -> None:
+    told: list[Event] = []
+    database.subscribe(told.extend)
+    started = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def slow(uow: UnitOfWork) -> None:
+        loop.call_soon_threadsafe(started.set)
+        uow.connection.execute(sa.text("SELECT pg_sleep(0.05)"))
+        uow.publish(WorkerChanged(1))
+
+    caller = asyncio.create_task(database.write(slow))
+    await started.wait()
+    caller.cancel()
+    for _ in range(100):
+        await asyncio.sleep(0.01)
+        if told:
+            break
+
+    assert told == [WorkerChanged(1)]
