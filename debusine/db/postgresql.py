@@ -3,15 +3,17 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
 from typing import TypeVar
 
 import sqlalchemy as sa
 
+from debusine.db.bell import Bell
 from debusine.db.database import Database
 from debusine.db.engine import make_engine, translated, worth_retrying
 from debusine.db.unit_of_work import UnitOfWork
-from debusine.domain.events import Event
+from debusine.domain.events import ChangedElsewhere, Event
 from debusine.domain.times import now
 
 T = TypeVar("T")
@@ -29,6 +31,8 @@ class PostgreSQLDatabase(Database):
         self._engine = make_engine(url, connections=threads)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="postgresql")
         self._loop = asyncio.get_running_loop()
+        self._bells = make_engine(url, connections=2)
+        self._bell = Bell(self._bells, self._changed_elsewhere)
 
     async def run_writing(self, function: Callable[[UnitOfWork], T]) -> T:
         """Run and commit; again when PostgreSQL chose this transaction as the victim of a conflict."""
@@ -41,7 +45,9 @@ class PostgreSQLDatabase(Database):
     async def aclose(self) -> None:
         """Finish what runs, then close the connections."""
         await asyncio.to_thread(self._threads.shutdown)
+        await asyncio.to_thread(self._bell.close)
         self._engine.dispose()
+        self._bells.dispose()
 
     def _write(self, function: Callable[[UnitOfWork], T]) -> T:
         for last in (False,) * (TRIES - 1) + (True,):
@@ -52,7 +58,7 @@ class PostgreSQLDatabase(Database):
                     raise translated(error.cause) from error.cause
             else:
                 # From here, not from the coroutine: its caller may have gone, and the commit is on disk all the same.
-                self._loop.call_soon_threadsafe(self.tell, events)
+                self._tell_all(events)
                 return result
         raise AssertionError
 
@@ -65,6 +71,18 @@ class PostgreSQLDatabase(Database):
                 raise BeforeCommit(error) from error
             connection.commit()  # what fails from here on has an unknown outcome and is the caller's to ask about
         return result, unit_of_work.events
+
+    def _tell_all(self, events: list[Event]) -> None:
+        if events:
+            self._bell.ring()
+            self._tell_here(events)
+
+    def _changed_elsewhere(self) -> None:
+        self._tell_here([ChangedElsewhere()])
+
+    def _tell_here(self, events: list[Event]) -> None:
+        with suppress(RuntimeError):  # the loop is gone, and with it everybody who listened
+            self._loop.call_soon_threadsafe(self.tell, events)
 
     def _read(self, function: Callable[[UnitOfWork], T]) -> T:
         try:

@@ -85,3 +85,8 @@ class TokenDisabled(Event):
 
     token: int
     hash: str
+
+
+@frozen
+class ChangedElsewhere(Event):
+    """Another server on the same database has committed something: look at the rows, they are the truth."""

@@ -1,7 +1,7 @@
 """What only a database shared by several servers can do to a transaction."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 import sqlalchemy as sa
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from debusine.db.engine import DatabaseUnreachable, normal_url
 from debusine.db.postgresql import PostgreSQLDatabase
 from debusine.db.unit_of_work import UnitOfWork
-from debusine.domain.events import Event, WorkerChanged
+from debusine.domain.events import ChangedElsewhere, Event, WorkerChanged
 from tests.postgresql import PostgreSQLServer
 
 
@@ -83,9 +83,31 @@ async def test_events_are_told_although_the_caller_has_gone(database: PostgreSQL
     caller = asyncio.create_task(database.write(slow))
     await started.wait()
     caller.cancel()
-    for _ in range(100):
-        await asyncio.sleep(0.01)
-        if told:
-            break
+    await until(lambda: WorkerChanged(1) in told)
 
-    assert told == [WorkerChanged(1)]
+
+async def test_a_server_hears_that_another_has_committed_something(
+    postgresql_server: PostgreSQLServer, postgresql_template: str
+) -> None:
+    url = normal_url(postgresql_server.create_database(template=postgresql_template))
+    one, other = PostgreSQLDatabase(url), PostgreSQLDatabase(url)
+    heard: dict[str, list[Event]] = {"one": [], "other": []}
+    one.subscribe(heard["one"].extend)
+    other.subscribe(heard["other"].extend)
+    await until(lambda: all(heard.values()))  # both listen now
+    await asyncio.sleep(0.05)
+    for events in heard.values():
+        events.clear()
+    await one.write(lambda uow: uow.publish(WorkerChanged(1)))
+    await until(lambda: heard["other"] == [ChangedElsewhere()])
+    heard_by_itself = list(heard["one"])
+    await other.aclose()
+    await one.aclose()
+
+    assert heard_by_itself == [WorkerChanged(1)]
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not true():
+            await asyncio.sleep(0.005)

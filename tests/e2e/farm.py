@@ -163,7 +163,7 @@ class Farm:
         host, _, port = self.listen.rpartition(":")
         connection = http.client.HTTPConnection(host, int(port), timeout=PATIENCE)
         try:
-            connection.request(method, path, body=body, headers=sent)  # type: ignore[arg-type]
+            connection.request(method, path, body=body, headers=sent)
             response = connection.getresponse()
             return Answer(response.status, dict(response.headers), response.read())
         finally:

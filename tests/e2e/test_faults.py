@@ -120,8 +120,9 @@ def test_an_upload_resumes_at_its_offset_after_the_server_was_killed(farm: Farm)
     path = f"/api/1.0/artifact/{artifact}/files/large.bin/"
     first = put(farm, path, content, 0, CHUNK)
     assert (first.status, first.getheader("Range")) == (200, f"bytes=0-{CHUNK}")
-    half_a_chunk(farm, path, content)
+    broken_off = half_a_chunk(farm, path, content)
     farm.kill_server()
+    broken_off.close()
     farm.start_server()
 
     probe = farm.request("PUT", path, headers={"Content-Range": f"bytes */{len(content)}", "Content-Length": "0"})
@@ -169,8 +170,8 @@ def put(farm: Farm, path: str, content: bytes, start: int, stop: int) -> http.cl
     return answer
 
 
-def half_a_chunk(farm: Farm, path: str, content: bytes) -> None:
-    """Begin the second chunk and never end it."""
+def half_a_chunk(farm: Farm, path: str, content: bytes) -> http.client.HTTPConnection:
+    """Begin the second chunk and do not end it."""
     host, _, port = farm.listen.rpartition(":")
     connection = http.client.HTTPConnection(host, int(port), timeout=30)
     connection.putrequest("PUT", path)
@@ -179,3 +180,4 @@ def half_a_chunk(farm: Farm, path: str, content: bytes) -> None:
     connection.putheader("Content-Length", str(CHUNK))
     connection.endheaders()
     connection.send(content[CHUNK : CHUNK + CHUNK // 2])
+    return connection
