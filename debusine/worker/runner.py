@@ -1,0 +1,117 @@
+"""Runs commands: never through a shell, with output straight to files, and ended with all that they started."""
+
+import asyncio
+import json
+import os
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field
+
+from debusine.domain.errors import DebusineError
+from debusine.worker.metering import Meter
+from debusine.worker.run_logs import RunLog
+
+KEEPER = Path(__file__).with_name("keeper.py")
+
+#: Seconds between TERM and KILL; a worker that stops has five for everything.
+GRACE = 2.0
+#: Seconds between two looks at the growing logs.
+LOOK_INTERVAL = 0.2
+#: Bytes of one log that are kept.
+LOG_LIMIT = 256 << 20
+
+
+class CommandLost(DebusineError):
+    """The process that watches over a command died before it could say how the command ended."""
+
+    def __init__(self, program: str) -> None:
+        super().__init__(f"Nobody knows how {program} ended", detail="its keeper was killed; is there enough memory?")
+
+
+@define(kw_only=True)
+class Runner:
+    """Runs the commands of one attempt."""
+
+    meter: Meter
+    #: All that commands find in their environment.
+    environment: Mapping[str, str]
+    #: Seconds.
+    grace: float = GRACE
+    _logs: dict[Path, RunLog] = field(factory=dict, init=False)
+
+    async def run(
+        self, argv: Sequence[str], *, log: Path, cwd: Path, env: Mapping[str, str], stdout: Path | None = None
+    ) -> int:
+        """Run a command to its end and return its exit status, negative for a signal.
+
+        Output is appended to ``log``; ``stdout`` takes standard output apart. When cancelled, the command and all that
+        it started is gone before this returns. Raises ``FileNotFoundError`` when there is no such program.
+        """
+        kept = self._logs.setdefault(log, RunLog(log, LOG_LIMIT))
+        with _outputs(log, stdout) as (out, err):
+            process = await self._start(argv, out, err, cwd=cwd, env={**self.environment, **env})
+        watch = asyncio.create_task(self._watch(kept), name="log watch")
+        try:
+            report = await _report(process, argv[0])
+        finally:
+            watch.cancel()
+            await asyncio.to_thread(kept.finish)
+        self.meter.add(report["cpu"], report["memory"])
+        return int(report["status"])
+
+    async def _start(self, argv: Sequence[str], out: int, err: int, *, cwd: Path, env: Mapping[str, str]) -> Process:
+        keeper = (sys.executable, "-I", "-S", str(KEEPER), str(self.grace), str(out), str(err))
+        # A session of its own: Ctrl-C on the worker's terminal reaches the worker alone.
+        return await asyncio.create_subprocess_exec(
+            *keeper,
+            *argv,
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=err,
+            pass_fds=(out, err),
+            cwd=cwd,
+            env=env,
+            start_new_session=True,
+        )
+
+    async def _watch(self, log: RunLog) -> None:
+        while True:
+            await asyncio.sleep(LOOK_INTERVAL)
+            self.meter.look()
+            await asyncio.to_thread(log.check)
+
+
+async def _report(process: Process, program: str) -> dict[str, Any]:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        said = await process.stdout.read()
+    finally:
+        # The word to end: the keeper leaves when nothing of the command is left.
+        process.stdin.close()
+        await asyncio.shield(process.wait())
+    if not said:
+        raise CommandLost(program)
+    report: dict[str, Any] = json.loads(said)
+    if "error" in report:
+        raise (FileNotFoundError if report["missing"] else OSError)(report["error"])
+    return report
+
+
+@contextmanager
+def _outputs(log: Path, stdout: Path | None) -> Iterator[tuple[int, int]]:
+    err = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    try:
+        out = err if stdout is None else os.open(stdout, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        try:
+            yield out, err
+        finally:
+            if out != err:
+                os.close(out)
+    finally:
+        os.close(err)
