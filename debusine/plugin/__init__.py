@@ -9,17 +9,26 @@ from debusine.domain.lookups import MultipleLookup, SingleLookup, UnresolvedLook
 from debusine.domain.secrets import Secret
 from debusine.domain.times import now
 from debusine.domain.work_requests import Result
-from debusine.plugin.file_store import FileMissing, FileStoreBackend, StoreData, StoredEntry, StoredObject
+from debusine.plugin.file_store import (
+    Damaged,
+    FileMissing,
+    FileStoreBackend,
+    StoreData,
+    StoredEntry,
+    StoredObject,
+    WriteFailed,
+)
 from debusine.plugin.hookspecs import hookimpl
 from debusine.plugin.scheduler import QueueHead, SchedulerPolicy, Usage
 from debusine.plugin.task import ArtifactFacts, CommandResult, Lookups, Task, TaskContext, TaskFailure
-from debusine.plugin.threads import in_thread
+from debusine.plugin.threads import check_cancelled, in_thread
 
 __all__ = [
     "ArtifactFacts",
     "ArtifactPath",
     "CommandResult",
     "ConfigurationError",
+    "Damaged",
     "DebusineError",
     "Demand",
     "Digest",
@@ -49,6 +58,8 @@ __all__ = [
     "UnresolvedLookup",
     "Usage",
     "Verdict",
+    "WriteFailed",
+    "check_cancelled",
     "hookimpl",
     "in_thread",
     "now",

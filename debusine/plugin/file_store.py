@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from attrs import field, frozen
 
-from debusine.domain.errors import NotFound
+from debusine.domain.errors import DebusineError, NotFound
 from debusine.domain.files import Digest, File
 from debusine.domain.times import aware
 from debusine.plugin.threads import in_thread
@@ -28,12 +28,31 @@ class FileMissing(NotFound):
         super().__init__(f"The store does not hold {what}")
 
 
+class WriteFailed(DebusineError):
+    """The device failed while bytes were read or written; neither they nor their source can be trusted any more.
+
+    After a failed fsync the kernel forgets what it could not write and the next fsync succeeds: never try the same
+    source again, let it be sent anew.
+    """
+
+    def __init__(self, what: object, reason: str) -> None:
+        super().__init__(f"{what} could not be written to the disk for sure; send it again", detail=reason)
+
+
+class Damaged(DebusineError):
+    """What the store holds is not what was put there."""
+
+    def __init__(self, what: object, reason: str) -> None:
+        super().__init__(f"{what} is damaged in the store", detail=reason)
+
+
 @frozen(kw_only=True)
 class StoredObject:
     """What a store knows of one object."""
 
     #: Bytes.
     size: int
+    #: When it was stored, or later; never the age of the source.
     modified: datetime = field(validator=aware)
 
 
@@ -76,7 +95,7 @@ class FileStoreBackend(ABC, Generic[O]):
         change it. Readers see all of the object or none of it; it survives a power cut once this returns. Each call
         makes an object under a key of its own (content hash plus a unique part; never from users' names), so that
         removing one never hurts another with the same content. When it raises, or is cancelled, nothing stays.
-        ``StorageFull`` when there is no room.
+        ``StorageFull`` when there is no room; ``WriteFailed`` when the device failed, ``Unavailable`` when it is away.
         """
 
     @abstractmethod
@@ -85,8 +104,9 @@ class FileStoreBackend(ABC, Generic[O]):
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Read an object as chunks of at most a few MiB, from byte ``start``, ``length`` bytes or up to the end.
 
-        Raises ``FileMissing`` on entering when the object is not there. Once entered, a removal at the same time
-        either does not disturb the reading or ends it with an error, never with wrong or missing bytes in silence.
+        ``length`` may reach beyond the end; a range of no bytes has no chunks. Raises ``FileMissing`` on entering when
+        the object is not there, ``Damaged`` when it is visibly not what was stored. Once entered, a removal at the same time either does not disturb the
+        reading or ends it with an error, never with wrong or missing bytes in silence.
         """
 
     @abstractmethod

@@ -1,15 +1,50 @@
 """The way for a plugin to block without stopping everybody else."""
 
 import asyncio
+import contextlib
+import contextvars
 import functools
+import threading
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+#: Set, for the function that runs in a thread, once nobody waits for its result any more.
+_cancelled: contextvars.ContextVar[threading.Event] = contextvars.ContextVar("debusine_cancelled")
+
 
 async def in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run a blocking function in a thread of its own pool and wait for its result."""
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(None, functools.partial(function, *args, **kwargs))
+    """Run a blocking function in a thread of the loop's own pool and wait for its end.
+
+    The function always runs to its end before this returns or raises. Cancelled meanwhile, this raises
+    ``CancelledError`` after that end, whatever the function returned or raised, so that the caller can clean up what
+    it may have made. A long function calls ``check_cancelled()`` now and then to end sooner.
+    """
+    cancelled = threading.Event()
+    context = contextvars.copy_context()
+    context.run(_cancelled.set, cancelled)
+    call = functools.partial(context.run, function, *args, **kwargs)
+    work: asyncio.Future[T] = asyncio.get_running_loop().run_in_executor(None, call)
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        cancelled.set()
+        await _end_of(work)
+        raise
+
+
+def check_cancelled() -> None:
+    """Raise ``CancelledError`` in a function that ``in_thread`` runs when its result is not wanted any more."""
+    event = _cancelled.get(None)
+    if event is not None and event.is_set():
+        raise asyncio.CancelledError
+
+
+async def _end_of(work: asyncio.Future[T]) -> None:
+    while not work.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait([work])
+    if not work.cancelled():
+        work.exception()  # seen, so that asyncio does not complain that nobody looked at it
