@@ -42,4 +42,4 @@ docs: ## Write the documentation to docs/_build/html; every warning is an error
 
 bench: ## Measure a server of this checkout on this machine
 	@scripts/prepare venv
-	@$(BIN)/python benchmarks/run.py $(ARGS)
+	@$(BIN)/python -m benchmarks.run $(ARGS)
