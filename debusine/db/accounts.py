@@ -1,8 +1,17 @@
 """Users and tokens in the database."""
 
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import attrs
+import sqlalchemy as sa
+
 from debusine.db import tables
 from debusine.db.repository import Repository
-from debusine.domain.accounts import Token, User
+from debusine.domain.accounts import Subject, Token, User
+from debusine.domain.secrets import key_hash
+from debusine.domain.workers import Worker
 
 
 class UserRepository(Repository[User]):
@@ -12,6 +21,10 @@ class UserRepository(Repository[User]):
     noun = User
     title = "user"
 
+    def by_username(self, username: str) -> User | None:
+        """The user with this name."""
+        return self._one_or_none(sa.select(self.table).where(self.table.c.username == username))
+
 
 class TokenRepository(Repository[Token]):
     """Finds and keeps tokens, by the hash of their key."""
@@ -19,3 +32,59 @@ class TokenRepository(Repository[Token]):
     table = tables.tokens
     noun = Token
     title = "token"
+
+    def get_token_or_none(self, key: str) -> Token | None:
+        """The token with this key, whether it opens anything or not."""
+        return self._one_or_none(sa.select(self.table).where(self.table.c.hash == key_hash(key)))
+
+    def get_tokens(self, username: str | None = None, key: str | None = None) -> Sequence[Token]:
+        """The tokens of a user, or with a key, or all of them, oldest first."""
+        statement = sa.select(self.table).order_by(self.table.c.id)
+        if username is not None:
+            owner = tables.users.c.username == username
+            statement = statement.join(tables.users, tables.users.c.id == self.table.c.user).where(owner)
+        if key is not None:
+            statement = statement.where(self.table.c.hash == key_hash(key))
+        return self._all(statement)
+
+    def subject(self, key: str) -> Subject | None:
+        """The token with this key and whose it is, in one statement; None: no token has it."""
+        row = self.connection.execute(_SUBJECT, {"wanted": key_hash(key)}).one_or_none()
+        if row is None:
+            return None
+        values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented way to the names
+        return Subject(
+            token=_part(Token, "token", values),
+            user=_part(User, "user", values) if values["user_id"] is not None else None,
+            worker=_part(Worker, "worker", values) if values["worker_id"] is not None else None,
+        )
+
+    def note_seen(self, token: int, at: datetime, unless_since: datetime) -> None:
+        """Record that a token was used, unless that is known well enough already."""
+        seen = self.table.c.last_seen_at
+        due = sa.or_(seen.is_(None), seen < unless_since)
+        statement = sa.update(self.table).where(self.table.c.id == token, due).values(last_seen_at=at)
+        self.connection.execute(statement)
+
+
+def _columns(prefix: str, table: sa.Table, noun: type[Any]) -> list[sa.Label[Any]]:
+    return [table.c[name.name].label(f"{prefix}_{name.name}") for name in attrs.fields(noun)]
+
+
+def _part(noun: type[Any], prefix: str, values: dict[str, Any]) -> Any:
+    return noun(**{name.name: values[f"{prefix}_{name.name}"] for name in attrs.fields(noun)})
+
+
+_SUBJECT = (
+    sa.select(
+        *_columns("token", tables.tokens, Token),
+        *_columns("user", tables.users, User),
+        *_columns("worker", tables.workers, Worker),
+    )
+    .select_from(
+        tables.tokens.outerjoin(tables.users, tables.users.c.id == tables.tokens.c.user).outerjoin(
+            tables.workers, tables.workers.c.token == tables.tokens.c.id
+        )
+    )
+    .where(tables.tokens.c.hash == sa.bindparam("wanted"))
+)

@@ -1,8 +1,13 @@
 """File stores in the database; the configuration file is the truth for them."""
 
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
 from debusine.db import tables
 from debusine.db.repository import Repository
 from debusine.domain.files import FileStore
+from debusine.domain.workspaces import DEFAULT_STORE
 
 
 class FileStoreRepository(Repository[FileStore]):
@@ -11,3 +16,21 @@ class FileStoreRepository(Repository[FileStore]):
     table = tables.file_stores
     noun = FileStore
     title = "file store"
+
+    def default(self) -> FileStore | None:
+        """The store of workspaces that choose none; None before the first start."""
+        return self.by_name(DEFAULT_STORE)
+
+    def by_name(self, name: str) -> FileStore | None:
+        """The store with this name."""
+        return self._one_or_none(sa.select(self.table).where(self.table.c.name == name))
+
+    def all(self) -> Sequence[FileStore]:
+        """Every store, by name."""
+        return self._all(sa.select(self.table).order_by(self.table.c.name))
+
+    def holds_files(self, store: int) -> bool:
+        """Whether anything is kept in a store."""
+        copies = tables.files_in_stores
+        statement = sa.select(copies.c.id).where(copies.c.store == store).limit(1)
+        return self.connection.execute(statement).first() is not None

@@ -1,5 +1,7 @@
 """Work requests in the database, and what belongs to them."""
 
+import sqlalchemy as sa
+
 from debusine.db import tables
 from debusine.db.repository import Repository
 from debusine.domain.work_requests import Attempt, WorkRequest
@@ -21,3 +23,8 @@ class AttemptRepository(Repository[Attempt]):
     noun = Attempt
     title = "attempt"
     guards = ("outcome",)
+
+    def latest_of_worker(self, worker: int) -> Attempt | None:
+        """The attempt that a worker was last handed, by which its rights are judged."""
+        theirs = sa.select(self.table).where(self.table.c.worker == worker)
+        return self._one_or_none(theirs.order_by(self.table.c.id.desc()).limit(1))

@@ -1,8 +1,16 @@
-"""Workspaces in the database."""
+"""Workspaces in the database, with the stores that they may use."""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+import sqlalchemy as sa
 
 from debusine.db import tables
 from debusine.db.repository import Repository
-from debusine.domain.workspaces import Workspace
+from debusine.domain.files import File
+from debusine.domain.workspaces import DEFAULT_WORKSPACE, Workspace
+
+_stores = tables.workspace_file_stores
 
 
 class WorkspaceRepository(Repository[Workspace]):
@@ -11,3 +19,42 @@ class WorkspaceRepository(Repository[Workspace]):
     table = tables.workspaces
     noun = Workspace
     title = "workspace"
+
+    def get_or_none(self, id_: int, *, lock: bool = False) -> Workspace | None:
+        """The workspace with this id; ``lock`` has no meaning for workspaces."""
+        return next(iter(self._with_stores(self.table.c.id == id_)), None)
+
+    def by_name(self, name: str) -> Workspace | None:
+        """The workspace with this name."""
+        return next(iter(self._with_stores(self.table.c.name == name)), None)
+
+    def default(self) -> Workspace | None:
+        """The workspace of those who name none; None before the first start."""
+        return self.by_name(DEFAULT_WORKSPACE)
+
+    def all(self) -> Sequence[Workspace]:
+        """Every workspace, by name."""
+        return self._with_stores(sa.true())
+
+    def is_file_in_workspace(self, workspace: Workspace, file: File) -> bool:
+        """Whether one of the workspace's stores keeps the file."""
+        copies = tables.files_in_stores
+        found = sa.select(copies.c.id).where(copies.c.file == file.id, copies.c.store.in_(workspace.file_stores))
+        return self.connection.execute(found.limit(1)).first() is not None
+
+    def _with_stores(self, condition: sa.ColumnElement[bool]) -> list[Workspace]:
+        statement = (
+            sa.select(*self.table.c, _stores.c.store.label("store"))
+            .outerjoin(_stores, _stores.c.workspace == self.table.c.id)
+            .where(condition)
+            .order_by(self.table.c.name, _stores.c.store)
+        )
+        rows = self.connection.execute(statement).mappings()
+        return [_workspace(list(group)) for _, group in groupby(rows, key=lambda row: row["id"])]
+
+
+def _workspace(rows: Sequence[sa.RowMapping]) -> Workspace:
+    values = dict(rows[0])
+    del values["store"]
+    others = tuple(row["store"] for row in rows if row["store"] is not None)
+    return Workspace(**values, other_file_stores=others)

@@ -4,6 +4,8 @@ from datetime import timedelta
 
 from attrs import frozen
 
+from debusine.domain.errors import NotFound
+
 DEFAULT_WORKSPACE = "System"
 DEFAULT_STORE = "Default"
 
@@ -25,3 +27,10 @@ class Workspace:
     def file_stores(self) -> tuple[int, ...]:
         """Every store whose files count as being in this workspace, the default one first."""
         return (self.default_file_store, *self.other_file_stores)
+
+
+class WorkspaceNotFound(NotFound):
+    """There is no workspace of this name, or not for this subject."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__("Workspace not found", detail=f"There is no workspace {name!r}, or not for you")

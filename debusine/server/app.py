@@ -1,0 +1,39 @@
+"""The application: the URL table behind the middlewares, with what the handlers need under its keys."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from debusine.config import Settings
+from debusine.db.database import Database
+from debusine.plugin import Task
+from debusine.server.keys import DATABASE, SETTINGS, STORES, TASKS
+from debusine.server.middlewares import answer_errors, check_scope, recognise
+from debusine.server.routes import add_routes
+from debusine.services.file_stores import FileStores
+
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+}
+
+
+def make_app(
+    settings: Settings, database: Database, stores: FileStores, tasks: Mapping[str, type[Task[Any]]]
+) -> web.Application:
+    """Wire the application; who opened the database and the stores closes them after it."""
+    app = web.Application(middlewares=[answer_errors, check_scope, recognise])
+    app[SETTINGS] = settings
+    app[DATABASE] = database
+    app[STORES] = stores
+    app[TASKS] = tasks
+    add_routes(app)
+    app.on_response_prepare.append(_add_security_headers)
+    return app
+
+
+async def _add_security_headers(_request: web.Request, response: web.StreamResponse) -> None:
+    for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)

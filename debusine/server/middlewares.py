@@ -1,0 +1,146 @@
+"""What every request passes: errors become answers, the scope is checked, the caller is recognised."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import TypeAlias
+
+from aiohttp import web
+
+from debusine.domain import errors
+from debusine.domain.accounts import ANONYMOUS, Subject
+from debusine.domain.errors import DebusineError
+from debusine.domain.rights import Action
+from debusine.protocol import headers
+from debusine.protocol.problems import Problem
+from debusine.protocol.ranges import RangeNotSatisfiable
+from debusine.server.answers import problem_answer
+from debusine.server.keys import DATABASE, SETTINGS, SUBJECT
+from debusine.server.requests import SlowBody, UnsupportedMediaType
+from debusine.server.routes import route_of
+from debusine.services import accounts
+from debusine.services.rights import READING, NoCredentials
+
+logger = logging.getLogger(__name__)
+
+Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+#: The first that fits decides.
+STATUSES: tuple[tuple[type[DebusineError], HTTPStatus], ...] = (
+    (RangeNotSatisfiable, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE),
+    (UnsupportedMediaType, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
+    (SlowBody, HTTPStatus.REQUEST_TIMEOUT),
+    (errors.Invalid, HTTPStatus.BAD_REQUEST),
+    (errors.NotAssigned, HTTPStatus.UNAUTHORIZED),
+    (errors.NotAuthenticated, HTTPStatus.FORBIDDEN),
+    (errors.PermissionDenied, HTTPStatus.FORBIDDEN),
+    (errors.NotFound, HTTPStatus.NOT_FOUND),
+    (errors.Conflict, HTTPStatus.CONFLICT),
+    (errors.TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    (errors.TooMany, HTTPStatus.TOO_MANY_REQUESTS),
+    (errors.Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
+    (errors.StorageFull, HTTPStatus.INSUFFICIENT_STORAGE),
+)
+
+#: Seconds after which it is worth trying again.
+RETRY_AFTER = {HTTPStatus.TOO_MANY_REQUESTS: "60", HTTPStatus.SERVICE_UNAVAILABLE: "5"}
+
+#: What somebody unknown may at least ask for: public workspaces answer.
+OPEN = READING | {Action.ANYBODY}
+
+
+class UnknownScope(errors.NotFound):
+    """A request speaks of a scope that this server does not serve."""
+
+    def __init__(self, scope: str) -> None:
+        super().__init__("Scope not found", detail=f"This server has no scope {scope[:100]!r}")
+
+
+class BadCredentials(errors.NotAuthenticated):
+    """A key came with the request, and it opens nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The token is invalid or disabled",
+            detail="Its key is unknown, or the operator has disabled it, or it has expired",
+        )
+
+
+@web.middleware
+async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn every error into a problem; what nobody foresaw is logged, and not shown."""
+    try:
+        return await handler(request)
+    except DebusineError as error:
+        return _problem(error)
+    except web.HTTPException as error:
+        return _http_problem(error)
+    except (ConnectionResetError, asyncio.CancelledError):
+        raise
+    except Exception:
+        logger.exception("Unexpected error in %s %s", request.method, request.path)
+        return problem_answer(HTTPStatus.INTERNAL_SERVER_ERROR, Problem("Internal error", "The server's log has more"))
+
+
+@web.middleware
+async def check_scope(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse requests for another scope than the server's one."""
+    scope = request.headers.get(headers.SCOPE)
+    if scope is not None and scope != request.app[SETTINGS].scope:
+        raise UnknownScope(scope)
+    return await handler(request)
+
+
+@web.middleware
+async def recognise(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Find out who asks, and refuse at once those of whom nothing good could come."""
+    route = route_of(request)
+    if route is None:  # no such path or method: the same for everybody
+        return await handler(request)
+    key = _key(request)
+    subject = await _subject(request, key) if key else ANONYMOUS
+    request[SUBJECT] = subject
+    if route.socket or not subject.anonymous:
+        return await handler(request)
+    return await _serve_anonymous(request, handler, route.action, refusal=BadCredentials() if key else NoCredentials())
+
+
+async def _serve_anonymous(
+    request: web.Request, handler: Handler, action: Action, refusal: errors.NotAuthenticated
+) -> web.StreamResponse:
+    if action not in OPEN:
+        raise refusal
+    try:
+        return await handler(request)
+    except errors.NotFound as error:
+        # Who sent a key should hear that it is the key; what is hidden and what is not there still look alike.
+        raise (refusal if isinstance(refusal, BadCredentials) else error) from None
+
+
+async def _subject(request: web.Request, key: str) -> Subject:
+    database = request.app[DATABASE]
+    subject, seen = await database.read(accounts.recognise, key)
+    if subject.token is not None and not seen:
+        await database.write(accounts.note_seen, subject.token.id)
+    return subject
+
+
+def _key(request: web.Request) -> str | None:
+    if token := request.headers.get(headers.TOKEN):
+        return token.strip()
+    scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
+    return credentials.strip() or None if scheme.lower() == "bearer" else None
+
+
+def _problem(error: DebusineError) -> web.Response:
+    status = next((status for kind, status in STATUSES if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
+    extra = {"Retry-After": RETRY_AFTER[status]} if status in RETRY_AFTER else {}
+    if isinstance(error, RangeNotSatisfiable):
+        extra["Content-Range"] = f"bytes */{error.size}"
+    return problem_answer(status, Problem(error.title, error.detail, error.validation_errors), extra)
+
+
+def _http_problem(error: web.HTTPException) -> web.Response:
+    kept = {name: value for name, value in error.headers.items() if name in {"Allow", "Location"}}
+    return problem_answer(error.status, Problem(error.reason), kept)

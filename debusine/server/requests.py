@@ -1,0 +1,141 @@
+"""Requests: what handlers read from them, bounded and strict."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from aiohttp import web
+from attrs import frozen
+
+from debusine.config import Limits
+from debusine.converter.json import loads
+from debusine.converter.structure import structure
+from debusine.domain.accounts import ANONYMOUS, Subject
+from debusine.domain.errors import DebusineError, Invalid, NotFound, TooLarge
+from debusine.protocol import headers, resources
+from debusine.server.keys import SETTINGS, SUBJECT
+
+T = TypeVar("T")
+
+#: Bodies above this many bytes are read in a thread, so that they do not stall everybody else.
+INLINE = 64 << 10
+
+#: The largest number that the databases take for an id.
+LAST_ID = 2**63 - 1
+
+
+class UnsupportedMediaType(DebusineError):
+    """A body that should be JSON says that it is something else (415)."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__("The body must be JSON", detail=f"Send Content-Type: application/json, not {what[:100]!r}")
+
+
+class BodyTooLarge(TooLarge):
+    """A body has more bytes than the server reads."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__("The request's body is too large", detail=f"It may have {limit} bytes")
+
+
+class SlowBody(DebusineError):
+    """A body was announced and its bytes do not come (408)."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__("The request's body did not arrive", detail=f"No byte came for {seconds:g} seconds")
+
+
+@frozen
+class Form:
+    """What is special about the body of one kind of request."""
+
+    title: str
+    #: Of the body, in bytes.
+    limit: Callable[[Limits], int] = lambda limits: limits.json_body
+
+
+FORMS: dict[Any, Form] = {
+    resources.ArtifactSubmission: Form("Cannot deserialize artifact", lambda limits: limits.artifact_body),
+    resources.RelationSubmission: Form("Cannot deserialize artifact relation"),
+    resources.WorkRequestSubmission: Form("Cannot deserialize work request"),
+    resources.CompletionReport: Form("Cannot deserialize work request update"),
+    resources.WorkerRegistration: Form("Cannot deserialize worker"),
+    resources.DynamicMetadata: Form("Cannot deserialize worker"),
+}
+
+
+async def structured(request: web.Request, into: type[T]) -> T:
+    """The request's JSON body as a value of a class; each error says the field's path (400)."""
+    form = FORMS.get(into, Form("Cannot deserialize the request"))
+    _check_content_type(request)
+    body = await read_body(request, form.limit(request.app[SETTINGS].limits))
+
+    def convert() -> T:
+        return structure(loads(body), into, title=form.title)
+
+    return convert() if len(body) <= INLINE else await asyncio.to_thread(convert)
+
+
+async def read_body(request: web.Request, limit: int) -> bytes:
+    """The whole body, of at most ``limit`` bytes."""
+    if (request.content_length or 0) > limit:
+        raise BodyTooLarge(limit)
+    body = bytearray()
+    while chunk := await next_chunk(request):
+        body += chunk
+        if len(body) > limit:
+            raise BodyTooLarge(limit)
+    return bytes(body)
+
+
+async def next_chunk(request: web.Request) -> bytes:
+    """Some bytes of the body, none at its end; ``SlowBody`` when the client stops in the middle."""
+    seconds = request.app[SETTINGS].limits.slow_body
+    try:
+        async with asyncio.timeout(seconds):
+            return await request.content.readany()
+    except TimeoutError:
+        raise SlowBody(seconds) from None
+
+
+def subject(request: web.Request) -> Subject:
+    """Who asks."""
+    found: Subject = request.get(SUBJECT, ANONYMOUS)
+    return found
+
+
+def path_id(request: web.Request, name: str = "id") -> int:
+    """The number in the request's path."""
+    return _id(request.match_info[name])
+
+
+def query_id(request: web.Request, name: str) -> int | None:
+    """A number in the request's query string; None: it is not there."""
+    value = request.query.get(name)
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdigit()):
+        raise Invalid("Invalid query", validation_errors={name: ["This must be a whole number."]})
+    return _id(value)
+
+
+def attempt_header(request: web.Request) -> int | None:
+    """The number of the attempt that a worker speaks of; None: it is a foreign worker, or none at all."""
+    return headers.parse_attempt(request.headers.get(headers.ATTEMPT))
+
+
+def running_header(request: web.Request) -> frozenset[tuple[int, int]] | None:
+    """The (work request, attempt) pairs that a worker still runs; None: it is a foreign worker."""
+    return headers.parse_running(request.headers.get(headers.RUNNING))
+
+
+def _check_content_type(request: web.Request) -> None:
+    encoding = request.headers.get("Content-Encoding", "identity")
+    if request.content_type != "application/json" or encoding != "identity":
+        raise UnsupportedMediaType(cast(str, request.headers.get("Content-Type", "")) + f" {encoding}")
+
+
+def _id(digits: str) -> int:
+    if len(digits) > len(str(LAST_ID)) or int(digits) > LAST_ID:
+        raise NotFound(f"There is nothing with the number {digits[:30]}")
+    return int(digits)

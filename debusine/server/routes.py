@@ -1,0 +1,52 @@
+"""The URL table: every path of the server, who handles it, and the action by which its caller is judged."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from aiohttp import web
+from attrs import frozen
+
+from debusine.domain.rights import Action
+from debusine.server.health import health
+
+Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+API = "/api/1.0"
+SOCKETS = "/api/ws/1.0"
+
+
+@frozen
+class Route:
+    """One line of the table."""
+
+    method: str
+    #: As aiohttp writes them: ``{id:\\d+}`` is read by ``requests.path_id``.
+    path: str
+    handler: Handler
+    #: What the caller must be allowed to do; services judge the object, this one the subject's kind.
+    action: Action
+    #: A websocket accepts whoever comes, and says by a message why it will not serve them.
+    socket: bool = False
+
+
+#: Each part of the server adds its lines here.
+ROUTES: tuple[Route, ...] = (Route("GET", "/health", health, Action.ANYBODY),)
+
+#: The line of the table by which a request was routed.
+TABLE = web.AppKey("table", dict[web.AbstractRoute, Route])
+
+
+def add_routes(app: web.Application, routes: tuple[Route, ...] = ROUTES) -> None:
+    """Put the table into an application."""
+    app[TABLE] = {added: route for route in routes for added in _add(app.router, route)}
+
+
+def route_of(request: web.Request) -> Route | None:
+    """The line of the table that a request meets; None: no such path or method."""
+    return request.app[TABLE].get(request.match_info.route)
+
+
+def _add(router: web.UrlDispatcher, route: Route) -> list[web.AbstractRoute]:
+    methods = ("GET", "HEAD") if route.method == "GET" and not route.socket else (route.method,)
+    resource = router.add_resource(route.path)
+    return [resource.add_route(method, route.handler) for method in methods]

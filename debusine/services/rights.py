@@ -1,0 +1,112 @@
+"""Rights: the one place that decides who may do what; rules may change here, call sites need not."""
+
+from typing import TypeAlias
+
+from debusine.db.unit_of_work import UnitOfWork
+from debusine.domain.accounts import Subject
+from debusine.domain.artifacts import Artifact
+from debusine.domain.errors import NotAuthenticated, NotFound, PermissionDenied
+from debusine.domain.rights import Action
+from debusine.domain.work_requests import Attempt, WorkRequest
+from debusine.domain.workers import Worker
+from debusine.domain.workspaces import Workspace, WorkspaceNotFound
+
+#: What an action is done to; None: to the farm, or to a list of things.
+Target: TypeAlias = Workspace | Artifact | WorkRequest | None
+
+READING = frozenset({Action.READ_WORKSPACE, Action.READ_ARTIFACT, Action.READ_WORK_REQUEST})
+WORKERS_OWN = frozenset({Action.BE_A_WORKER, Action.COMPLETE_WORK_REQUEST})
+#: What a worker may do to what it made in its attempt.
+WRITING = frozenset({Action.CREATE_ARTIFACT, Action.UPLOAD_FILE, Action.RELATE_ARTIFACTS})
+
+
+class NoCredentials(NotAuthenticated):
+    """Nobody known asks for what only somebody known may do."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Authentication is needed",
+            detail="Send the key of an enabled token in the header Token; the operator makes one",
+        )
+
+
+class NotAllowed(PermissionDenied):
+    """The subject may not do this, though it may know of the thing."""
+
+    def __init__(self, subject: Subject, action: Action) -> None:
+        super().__init__(f"{subject} may not {action.replace('-', ' ')}")
+
+
+class Hidden(NotFound):
+    """There is no such thing, or not for this subject: both are answered alike."""
+
+    def __init__(self, what: str, id_: int) -> None:
+        super().__init__(f"There is no {what} {id_}")
+
+
+def authorize(uow: UnitOfWork, subject: Subject, action: Action, target: Target = None) -> None:
+    """Return when the subject may do it; else the error of ``hidden`` when it may not even see the target.
+
+    Else ``NoCredentials`` or ``NotAllowed``. Without a target it is decided for the kind of thing: lists, creations.
+    """
+    if action is Action.ANYBODY:
+        return
+    if subject.user is not None:
+        _authorize_user(subject, action)
+    elif subject.worker is not None:
+        _authorize_worker(uow, subject, subject.worker, action, target)
+    else:
+        _authorize_anonymous(uow, action, target)
+
+
+def hidden(target: Workspace | Artifact | WorkRequest) -> NotFound:
+    """The error for what a subject may not see: the same as for what is not there."""
+    if isinstance(target, Workspace):
+        return WorkspaceNotFound(target.name)
+    return Hidden("artifact" if isinstance(target, Artifact) else "work request", target.id)
+
+
+def _authorize_user(subject: Subject, action: Action) -> None:
+    if action in WORKERS_OWN or (action is Action.ADMINISTER and not (subject.user and subject.user.is_superuser)):
+        raise NotAllowed(subject, action)
+
+
+def _authorize_anonymous(uow: UnitOfWork, action: Action, target: Target) -> None:
+    if target is None:
+        raise NoCredentials
+    workspace = target if isinstance(target, Workspace) else uow.workspaces.get(target.workspace)
+    if not workspace.public:
+        raise hidden(target)
+    if action not in READING:
+        raise NoCredentials
+
+
+def _authorize_worker(uow: UnitOfWork, subject: Subject, worker: Worker, action: Action, target: Target) -> None:
+    if action in WORKERS_OWN:
+        return
+    attempt = uow.attempts.latest_of_worker(worker.id)
+    if target is None or attempt is None:
+        raise NotAllowed(subject, action) if target is None else hidden(target)
+    if _its_own(attempt, target) and action in READING | WRITING:
+        return
+    if not _readable(uow, attempt, target):
+        raise hidden(target)
+    if action not in READING:
+        raise NotAllowed(subject, action)
+
+
+def _its_own(attempt: Attempt, target: Target) -> bool:
+    """Whether it is the attempt's work request, or an artifact that was made in the attempt."""
+    if isinstance(target, WorkRequest):
+        return target.id == attempt.work_request
+    made_in = (attempt.work_request, attempt.number)
+    return isinstance(target, Artifact) and (target.created_by_work_request, target.created_by_attempt) == made_in
+
+
+def _readable(uow: UnitOfWork, attempt: Attempt, target: Target) -> bool:
+    """Whether a worker may at least see it: its own, its attempt's inputs, the workspace it works in."""
+    if isinstance(target, Artifact) and target.id in attempt.inputs:
+        return True
+    if isinstance(target, Workspace):
+        return uow.work_requests.get(attempt.work_request).workspace == target.id
+    return _its_own(attempt, target)
