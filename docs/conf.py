@@ -4,14 +4,21 @@ import sys
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))  # where command_reference is
+sys.path.insert(0, str(Path(__file__).parent))  # where the two local extensions are
 
 project = "debusine"
 author = "the debusine developers"
 copyright = "2026, the debusine developers"
 release = version = installed_version("debusine")
 
-extensions = ["myst_parser", "sphinx.ext.apidoc", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "command_reference"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.apidoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.viewcode",
+    "command_reference",
+    "settings_reference",
+]
 exclude_patterns = ["_build", "reference/api/*/modules.rst"]
 html_theme = "furo"
 html_title = f"debusine {release}"
