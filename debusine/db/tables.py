@@ -94,6 +94,8 @@ workers = _table(
     sa.Column("registered_at", Instant, nullable=False),
     sa.Column("connected_at", Instant, nullable=True),
     _of("server", "servers", nullable=True, ondelete="SET NULL"),
+    #: How often it has connected; fences what concerns an older socket.
+    sa.Column("connection", sa.Integer, nullable=False),
     sa.Column("static_metadata", JSON, nullable=False),
     sa.Column("dynamic_metadata", JSON, nullable=False),
     sa.Column("dynamic_metadata_updated_at", Instant, nullable=True),
@@ -162,9 +164,11 @@ attempts = _table(
     sa.Column("ended_at", Instant, nullable=True),
     sa.Column("outcome", EnumText(Outcome), nullable=True),
     sa.Column("inputs", Ids, nullable=False),
+    sa.Column("released_at", Instant, nullable=True),
     sa.UniqueConstraint("work_request", "number"),
     sa.Index(None, "worker", "id"),
 )
+_partial("ix_attempts_unreleased", attempts.c.worker, where="released_at IS NULL")
 
 work_request_dependencies = sa.Table(
     "work_request_dependencies",

@@ -21,6 +21,8 @@ class Worker:
     connected_at: datetime | None = field(default=None, validator=aware)
     #: The id of the server process that holds its socket.
     server: int | None = None
+    #: How often it has connected; what concerns an older socket is told by an older number.
+    connection: int = 0
     #: What the operator says of it.
     static_metadata: Mapping[str, Any] = field(factory=dict)
     #: What it says of itself.
@@ -34,8 +36,8 @@ class Worker:
         return self.connected_at is not None
 
     def mark_connected(self, *, at: datetime, server: int) -> "Worker":
-        """A server process holds its socket."""
-        return evolve(self, connected_at=at, server=server)
+        """A server process holds its newest socket."""
+        return evolve(self, connected_at=at, server=server, connection=self.connection + 1)
 
     def mark_disconnected(self) -> "Worker":
         """Nobody holds its socket."""
