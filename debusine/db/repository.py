@@ -34,6 +34,13 @@ class Repository(Generic[N]):
     title: ClassVar[str]
     #: Columns that must still be as they were when a changed noun is saved.
     guards: ClassVar[tuple[str, ...]] = ()
+    #: The columns that the noun has; derived ones stay in the database.
+    columns: ClassVar[tuple[sa.Column[Any], ...]]
+
+    def __init_subclass__(cls) -> None:
+        """Find the noun's columns once for each repository."""
+        fields = {field.name for field in attrs.fields(cls.noun)}
+        cls.columns = tuple(column for column in cls.table.c if column.name in fields)
 
     def __init__(self, connection: sa.Connection) -> None:
         self.connection = connection
@@ -47,7 +54,7 @@ class Repository(Generic[N]):
 
     def get_or_none(self, id_: int, *, lock: bool = False) -> N | None:
         """The noun with this id."""
-        statement = sa.select(self.table).where(self.table.c.id == id_)
+        statement = self._select().where(self.table.c.id == id_)
         return self._one_or_none(statement.with_for_update() if lock else statement)
 
     def save(self, new: N, *, expecting: N) -> None:
@@ -62,14 +69,20 @@ class Repository(Generic[N]):
             raise Overtaken(self.title, key)
 
     def insert(self, **values: Any) -> N:
-        """Add a row and return the noun with its new id."""
-        result = self.connection.execute(sa.insert(self.table).values(self._values(values)))
+        """Add a row, the noun's defaults included, and return the noun with its new id."""
+        made = self.noun(id=0, **values)
+        row = {column.name: getattr(made, column.name) for column in self.columns}
+        del row["id"]
+        result = self.connection.execute(sa.insert(self.table), self._values(row))
         key = cast("tuple[int]", result.inserted_primary_key)[0]
-        return cast(N, self.noun(id=key, **values))
+        return cast(N, attrs.evolve(made, id=key))
 
     def delete(self, id_: int) -> None:
         """Remove the row with this id; nothing happens when there is none."""
         self.connection.execute(sa.delete(self.table).where(self.table.c.id == id_))
+
+    def _select(self) -> sa.Select[Any]:
+        return sa.select(*self.columns)
 
     def _values(self, values: dict[str, Any]) -> dict[str, Any]:
         """What stands in the columns for these fields; repositories with derived columns add them."""
