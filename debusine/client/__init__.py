@@ -1,1 +1,49 @@
-"""The asynchronous client of the HTTP API."""
+"""The API client of the command line and of the worker."""
+
+from debusine.client.access import Access, InvalidApiUrl
+from debusine.client.backoff import Backoff
+from debusine.client.client import Client
+from debusine.client.connection import Connection
+from debusine.client.errors import (
+    AlreadyThere,
+    Busy,
+    Conflicting,
+    ContentRefused,
+    Forbidden,
+    Incomplete,
+    InvalidAnswer,
+    Missing,
+    NotAmongFiles,
+    NotInArtifact,
+    Refused,
+    SourceChanged,
+    Unreachable,
+    WrongContent,
+)
+from debusine.client.transfer import Progress
+from debusine.client.worker import Message, WorkerClient
+
+__all__ = [
+    "Access",
+    "AlreadyThere",
+    "Backoff",
+    "Busy",
+    "Client",
+    "Conflicting",
+    "Connection",
+    "ContentRefused",
+    "Forbidden",
+    "Incomplete",
+    "InvalidAnswer",
+    "InvalidApiUrl",
+    "Message",
+    "Missing",
+    "NotAmongFiles",
+    "NotInArtifact",
+    "Progress",
+    "Refused",
+    "SourceChanged",
+    "Unreachable",
+    "WorkerClient",
+    "WrongContent",
+]

@@ -1,0 +1,110 @@
+"""The worker's side of a server: registering, asking for work, reporting it, listening."""
+
+import logging
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Any
+
+import aiohttp
+from attrs import frozen
+
+from debusine.client.connection import Connection, translated_errors
+from debusine.client.errors import refusal
+from debusine.converter.json import InvalidJSON, loads
+from debusine.converter.structure import unstructure
+from debusine.domain.secrets import Secret
+from debusine.protocol import headers
+from debusine.protocol.problems import Problem
+from debusine.protocol.resources import CompletionReport, WorkerRegistration, WorkRequestResource
+
+logger = logging.getLogger(__name__)
+
+#: Bytes; servers send no longer frames.
+LONGEST_MESSAGE = 1 << 20
+
+
+@frozen(kw_only=True)
+class Message:
+    """What a server says on the websocket; listeners act by ``text``, else ``reason_code``, else ``reason``."""
+
+    text: str | None = None
+    reason_code: str | None = None
+    reason: str | None = None
+
+
+class WorkerClient:
+    """What a worker asks of a server; every method may raise what ``Connection.call`` raises."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    async def register(self, fqdn: str, key: Secret) -> None:
+        """Make a worker with this key; the connection's own token is an activation token, or there is none."""
+        body = unstructure(WorkerRegistration(token=key.reveal(), fqdn=fqdn))
+        await self.connection.call("POST", "worker/register/", body=body, expected={201})
+
+    async def put_dynamic_metadata(self, metadata: Mapping[str, Any]) -> None:
+        """Tell what this machine is and can do."""
+        await self.connection.call("PUT", "worker/dynamic-metadata/", body=dict(metadata), expected={204})
+
+    async def get_next(self, running: Iterable[tuple[int, int]] = ()) -> WorkRequestResource | None:
+        """Fetch the work that was assigned, if any; ``running``: the (work request, attempt) pairs still at work."""
+        answer = await self.connection.call(
+            "GET", "work-request/get-next-for-worker/", headers=_running(running), expected={200, 204}
+        )
+        return None if answer.status == HTTPStatus.NO_CONTENT else answer.into(WorkRequestResource)
+
+    async def complete(self, work_request: int, report: CompletionReport, *, attempt: int | None = None) -> None:
+        """Report how an attempt ended; ``Conflicting`` when it is no longer the current one."""
+        sent = {} if attempt is None else {headers.ATTEMPT: str(attempt)}
+        url = f"work-request/{work_request}/completed/"
+        await self.connection.call("PUT", url, body=_told(report), headers=sent, expected={200})
+
+    @asynccontextmanager
+    async def listen(
+        self, running: Iterable[tuple[int, int]] = (), *, heartbeat: float = 20.0
+    ) -> AsyncIterator[AsyncIterator[Message]]:
+        """Hold the websocket; its messages end when the server closes it or is silent for 1.5 ``heartbeat`` seconds."""
+        url = self.connection.access.socket_url("worker/connect/")
+        sent = {**self.connection.access.credentials, **_running(running)}
+        with translated_errors(url):
+            try:
+                async with self.connection.session.ws_connect(
+                    url, headers=sent, heartbeat=heartbeat, max_msg_size=LONGEST_MESSAGE
+                ) as socket:
+                    yield _messages(socket)
+            except aiohttp.WSServerHandshakeError as error:
+                problem = Problem(f"The server answered {error.status} to the websocket", error.message or None)
+                raise refusal(error.status, problem) from error
+
+
+async def _messages(socket: aiohttp.ClientWebSocketResponse) -> AsyncIterator[Message]:
+    async for frame in socket:
+        if frame.type is aiohttp.WSMsgType.TEXT and (message := _message(frame.data)) is not None:
+            yield message
+
+
+def _message(text: str) -> Message | None:
+    try:
+        value = loads(text)
+    except InvalidJSON:
+        value = None
+    if not isinstance(value, dict):
+        logger.warning("The server said something that is no JSON object; it is ignored")
+        return None
+    known = {key: value.get(key) for key in ("text", "reason_code", "reason")}
+    return Message(**{key: told for key, told in known.items() if isinstance(told, str)})
+
+
+def _running(attempts: Iterable[tuple[int, int]]) -> dict[str, str]:
+    return {headers.RUNNING: headers.format_running(attempts)}
+
+
+def _told(report: CompletionReport) -> dict[str, Any]:
+    """What is not known is left out; among the statistics it may be null."""
+    body: dict[str, Any] = {"result": report.result.value}
+    if report.output_data is not None:
+        told = unstructure(report.output_data)
+        body["output_data"] = {key: value for key, value in told.items() if value is not None}
+    return body
