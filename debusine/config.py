@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import Attribute, Factory, field, fields, frozen
+from attrs import Attribute, Factory, field, frozen
 
 MiB = 1 << 20
 GiB = 1 << 30
@@ -110,14 +110,12 @@ class Settings:
     limits: Limits = Factory(Limits)
 
     @property
+    def all_stores(self) -> Mapping[str, StoreSettings]:
+        """The file stores; when none is named, one in the data directory."""
+        directory = str(self.data_dir / "store")
+        return self.stores or {"Default": StoreSettings(backend="local", options={"base_directory": directory})}
+
+    @property
     def uploads(self) -> Path:
         """Where files are kept until they are whole."""
         return self.data_dir / "uploads"
-
-    @property
-    def default_store_directory(self) -> Path:
-        """Where the store ``Default`` keeps its files when the configuration names no store."""
-        return self.data_dir / "store"
-
-
-LIMITS = tuple(attribute.name for attribute in fields(Limits))

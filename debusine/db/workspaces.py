@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 import sqlalchemy as sa
+from attrs import evolve
 
 from debusine.db import tables
 from debusine.db.repository import Repository
@@ -35,6 +36,14 @@ class WorkspaceRepository(Repository[Workspace]):
     def all(self) -> Sequence[Workspace]:
         """Every workspace, by name."""
         return self._with_stores(sa.true())
+
+    def save(self, new: Workspace, *, expecting: Workspace) -> None:
+        """Write what differs, the other stores included."""
+        super().save(evolve(new, other_file_stores=expecting.other_file_stores), expecting=expecting)
+        gone = set(expecting.other_file_stores) - set(new.other_file_stores)
+        self.connection.execute(sa.delete(_stores).where(_stores.c.workspace == new.id, _stores.c.store.in_(gone)))
+        for store in sorted(set(new.other_file_stores) - set(expecting.other_file_stores)):
+            self.connection.execute(sa.insert(_stores).values(workspace=new.id, store=store))
 
     def is_file_in_workspace(self, workspace: Workspace, file: File) -> bool:
         """Whether one of the workspace's stores keeps the file."""

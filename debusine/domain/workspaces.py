@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from debusine.domain.errors import NotFound
 
@@ -27,6 +27,11 @@ class Workspace:
     def file_stores(self) -> tuple[int, ...]:
         """Every store whose files count as being in this workspace, the default one first."""
         return (self.default_file_store, *self.other_file_stores)
+
+    def with_default_store(self, store: int) -> "Workspace":
+        """New files go to another store; the one before stays in reach."""
+        others = tuple(other for other in self.file_stores if other != store)
+        return evolve(self, default_file_store=store, other_file_stores=others)
 
 
 class WorkspaceNotFound(NotFound):

@@ -2,7 +2,7 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
@@ -77,6 +77,9 @@ class FileStoreBackend(ABC, Generic[O]):
     name: ClassVar[str]
     #: A keyword-only attrs class of the settings in ``[stores.NAME.options]``; secrets are typed ``Secret``.
     Options: ClassVar[type[Any]]
+    #: The names of the options that say where the bytes are: while a store holds files, a start that would change one
+    #: of them is refused. None: all that are not secret.
+    place: ClassVar[Collection[str] | None] = None
 
     def __init__(self, options: O) -> None:
         self.options = options

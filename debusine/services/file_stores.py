@@ -1,12 +1,20 @@
 """File stores: the configured places that keep files, open for business."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
-from debusine.domain.errors import Unavailable
+from attrs import evolve, frozen
+
+from debusine.config import StoreSettings
+from debusine.db.database import Database
+from debusine.db.unit_of_work import UnitOfWork
+from debusine.domain.errors import ConfigurationError, Unavailable
 from debusine.domain.files import FileStore
+from debusine.domain.workspaces import DEFAULT_STORE
 from debusine.plugin import FileStoreBackend
+from debusine.plugin.options import structure_options, without_secrets
+from debusine.plugin.registry import Registry
 
 
 class StoreNotConfigured(Unavailable):
@@ -16,27 +24,71 @@ class StoreNotConfigured(Unavailable):
         super().__init__(f"The file store {store} is not configured on this server")
 
 
+class StoreVanished(ConfigurationError):
+    """The configuration does not name a store any more that is still needed."""
+
+    def __init__(self, row: FileStore, reason: str) -> None:
+        super().__init__(
+            f"stores.{row.name}: the configuration does not name this store any more, but {reason}; "
+            f'put it back (backend = "{row.backend}", options {dict(row.configuration)})'
+        )
+
+
+class StoreMoved(ConfigurationError):
+    """The configuration names another place for a store that still holds files."""
+
+    def __init__(self, row: FileStore, setting: str, before: object, after: object) -> None:
+        super().__init__(
+            f"stores.{row.name}.{setting}: this store still holds files, so it cannot change from {before!r} to "
+            f"{after!r}; set it back, and name the new place as a store of another name"
+        )
+
+
+@frozen
+class ConfiguredStore:
+    """A store as the configuration wants it, its backend built and not used yet."""
+
+    backend: FileStoreBackend[Any]
+    #: The options without secrets, as they stand in the row.
+    configuration: Mapping[str, Any]
+
+    @classmethod
+    def build(
+        cls, name: str, settings: StoreSettings, backends: Registry[type[FileStoreBackend[Any]]]
+    ) -> "ConfiguredStore":
+        """Choose the backend by its name and give it its options."""
+        chosen = backends.choose(settings.backend, where=f"stores.{name}.backend")
+        options = structure_options(chosen, settings.options, where=f"stores.{name}.options")
+        return cls(chosen(options), without_secrets(options))
+
+    def changed_place(self, row: FileStore) -> tuple[str, object, object] | None:
+        """The first setting that would put the store elsewhere than its row says, with the values before and after."""
+        if row.backend != self.backend.name:
+            return "backend", row.backend, self.backend.name
+        for name, before in row.configuration.items():
+            after = self.configuration.get(name)
+            if after != before and (self.backend.place is None or name in self.backend.place):
+                return f"options.{name}", before, after
+        return None
+
+
 class FileStores(Mapping[str, FileStoreBackend[Any]]):
     """The open backends, by name and by the id of their row."""
 
-    def __init__(self, stores: Iterable[tuple[FileStore, FileStoreBackend[Any]]] = ()) -> None:
-        pairs = list(stores)
-        self.rows = {row.name: row for row, _ in pairs}
-        self._backends = {row.name: backend for row, backend in pairs}
-        self._by_id = {row.id: backend for row, backend in pairs}
+    def __init__(self, rows: Mapping[str, FileStore], backends: Mapping[str, FileStoreBackend[Any]]) -> None:
+        self.rows = dict(rows)
+        self._backends = dict(backends)
 
     def by_id(self, store: int) -> FileStoreBackend[Any]:
         """The backend of the store with this id; ``StoreNotConfigured`` when this server does not have it."""
-        try:
-            return self._by_id[store]
-        except KeyError:
-            raise StoreNotConfigured(store) from None
+        for row in self.rows.values():
+            if row.id == store:
+                return self._backends[row.name]
+        raise StoreNotConfigured(store)
 
     async def aclose(self) -> None:
         """Close every backend, also when one of them fails to."""
-        async with AsyncExitStack() as stack:
-            for backend in self._backends.values():
-                stack.push_async_callback(backend.aclose)
+        await close_all(self._backends)
 
     def __getitem__(self, name: str) -> FileStoreBackend[Any]:
         return self._backends[name]
@@ -46,3 +98,71 @@ class FileStores(Mapping[str, FileStoreBackend[Any]]):
 
     def __len__(self) -> int:
         return len(self._backends)
+
+
+async def open_stores(
+    settings: Mapping[str, StoreSettings], backends: Registry[type[FileStoreBackend[Any]]], database: Database
+) -> FileStores:
+    """Build every configured store, see that it is fit to be used, and bring the rows up to date."""
+    configured = {name: ConfiguredStore.build(name, store, backends) for name, store in settings.items()}
+    built = {name: store.backend for name, store in configured.items()}
+    try:
+        await database.read(check, configured)
+        for backend in built.values():
+            backend.bind(built)
+        for backend in built.values():
+            await backend.prepare()
+        rows = await database.write(record, configured)
+    except BaseException:
+        await close_all(built)
+        raise
+    return FileStores(rows, built)
+
+
+async def close_all(backends: Mapping[str, FileStoreBackend[Any]]) -> None:
+    """Close every backend, also when one of them fails to."""
+    async with AsyncExitStack() as stack:
+        for backend in backends.values():
+            stack.push_async_callback(backend.aclose)
+
+
+def check(uow: UnitOfWork, configured: Mapping[str, ConfiguredStore]) -> list[FileStore]:
+    """Refuse a configuration under which files would not be found any more; return the rows that are there."""
+    rows = list(uow.file_stores.all())
+    for row in rows:
+        if row.name not in configured:
+            _check_not_needed(uow, row)
+        elif (moved := configured[row.name].changed_place(row)) and uow.file_stores.holds_files(row.id):
+            raise StoreMoved(row, *moved)
+    return rows
+
+
+def record(uow: UnitOfWork, configured: Mapping[str, ConfiguredStore]) -> dict[str, FileStore]:
+    """Make the rows say what the configuration says; returns them by name."""
+    known = {row.name: row for row in check(uow, configured)}
+    for name in known.keys() - configured.keys():
+        uow.file_stores.delete(known[name].id)
+    return {name: _record_one(uow, name, store, known.get(name)) for name, store in configured.items()}
+
+
+def default_file_store(uow: UnitOfWork) -> FileStore:
+    """The store of workspaces that choose none."""
+    store = uow.file_stores.default()
+    assert store is not None, f"every start records a store named {DEFAULT_STORE}"
+    return store
+
+
+def _record_one(uow: UnitOfWork, name: str, store: ConfiguredStore, row: FileStore | None) -> FileStore:
+    if row is None:
+        return uow.file_stores.insert(name=name, backend=store.backend.name, configuration=store.configuration)
+    wanted = evolve(row, backend=store.backend.name, configuration=store.configuration)
+    uow.file_stores.save(wanted, expecting=row)
+    return wanted
+
+
+def _check_not_needed(uow: UnitOfWork, row: FileStore) -> None:
+    if uow.file_stores.holds_files(row.id):
+        raise StoreVanished(row, "it still holds files")
+    users = [workspace.name for workspace in uow.workspaces.all() if row.id in workspace.file_stores]
+    if users:
+        raise StoreVanished(row, f"the workspace {users[0]} keeps its files there")
