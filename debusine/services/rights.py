@@ -59,6 +59,15 @@ def authorize(uow: UnitOfWork, subject: Subject, action: Action, target: Target 
         _authorize_anonymous(uow, action, target)
 
 
+def may(uow: UnitOfWork, subject: Subject, action: Action, target: Target = None) -> bool:
+    """Whether ``authorize`` would let it pass."""
+    try:
+        authorize(uow, subject, action, target)
+    except (NotAuthenticated, NotFound, PermissionDenied):
+        return False
+    return True
+
+
 def hidden(target: Workspace | Artifact | WorkRequest) -> NotFound:
     """The error for what a subject may not see: the same as for what is not there."""
     if isinstance(target, Workspace):
