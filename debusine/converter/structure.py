@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from enum import StrEnum
 from math import isfinite
 from typing import Any, NoReturn, TypeVar
 
@@ -15,7 +16,7 @@ from cattrs.cols import (
     mapping_structure_factory,
 )
 from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError
-from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 from cattrs.strategies import configure_union_passthrough
 from cattrs.v import format_exception
 
@@ -96,8 +97,11 @@ def _boolean(value: object, _: object) -> bool:
 
 
 def _number(value: object, _: object) -> float:
-    if type(value) not in {int, float} or not isfinite(value):  # type: ignore[arg-type]
+    if type(value) not in {int, float}:
         _wrong(value, "a number")
+    if not isfinite(value):  # type: ignore[arg-type]
+        message = "This must be a finite number."
+        raise ValueError(message)
     return float(value)  # type: ignore[arg-type]
 
 
@@ -114,6 +118,14 @@ def _moment(value: object, _: object) -> datetime:
         message = "This date and time has no time zone."
         raise ValueError(message)
     return moment
+
+
+def _member(value: object, type_: type[StrEnum]) -> StrEnum:
+    try:
+        return type_(_string(value, str))
+    except ValueError:
+        message = f"This must be one of: {', '.join(member.value for member in type_ if member.value)}."
+        raise ValueError(message) from None
 
 
 def _path(value: object, _: object) -> ArtifactPath:
@@ -143,6 +155,18 @@ def _guarded(
     return check_first
 
 
+def _validated(field: "attrs.Attribute[Any]", converter: cattrs.Converter) -> Any:
+    """Run a field's validator while the field is structured: in ``__init__`` its error would not have the path."""
+
+    def structure_and_validate(value: object, type_: Any) -> object:
+        result = converter.structure(value, type_)
+        assert field.validator is not None
+        field.validator(None, field, result)
+        return result
+
+    return override(struct_hook=structure_and_validate)
+
+
 def _is_tuple(type_: object) -> bool:
     return getattr(type_, "__origin__", None) is tuple and getattr(type_, "__args__", ())[-1:] == (Ellipsis,)
 
@@ -152,6 +176,7 @@ def new_converter(*, forbid_extra_keys: bool = True) -> cattrs.Converter:
     made = cattrs.Converter(forbid_extra_keys=forbid_extra_keys, detailed_validation=True, use_alias=True)
     for type_, hook in _SCALARS.items():
         made.register_structure_hook(type_, hook)
+    made.register_structure_hook(StrEnum, _member)  # otherwise the one of str would serve enumerations, too
     configure_union_passthrough(str | bool | int | float | None, made)
 
     made.register_unstructure_hook(MultipleLookup, lambda lookup: list(lookup.items))
@@ -170,12 +195,16 @@ def new_converter(*, forbid_extra_keys: bool = True) -> cattrs.Converter:
 
     @made.register_structure_hook_factory(attrs.has)
     def _classes(type_: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
+        overrides: dict[str, Any] = {
+            field.name: _validated(field, converter) for field in attrs.fields(type_) if field.validator
+        }
         inner = make_dict_structure_fn(
             type_,
             converter,
             _cattrs_forbid_extra_keys=forbid_extra_keys,
             _cattrs_use_alias=True,
             _cattrs_detailed_validation=True,
+            **overrides,
         )
         return _guarded(inner, dict, "an object")
 

@@ -1,0 +1,71 @@
+"""Values become classes strictly, and every error says where it is."""
+
+from typing import Any
+
+import pytest
+from attrs import field, frozen, validators
+
+from debusine.converter.structure import InvalidFields, structure
+from debusine.domain.artifacts import RelationType
+from debusine.domain.work_requests import Result
+from debusine.protocol.resources import CompletionReport, RelationSubmission
+
+
+@frozen(kw_only=True)
+class Part:
+    size: int = field(validator=validators.ge(0))
+    ratio: float = 1.0
+    good: bool = True
+
+
+@frozen(kw_only=True)
+class Whole:
+    parts: dict[str, Part]
+    names: list[str] = field(factory=list)
+
+
+def errors(value: object, into: type[Any]) -> dict[str, Any]:
+    with pytest.raises(InvalidFields) as caught:
+        structure(value, into)
+    return dict(caught.value.validation_errors or {})
+
+
+def test_an_enumeration_takes_its_values_and_nothing_else() -> None:
+    assert structure({"result": "success"}, CompletionReport).result is Result.SUCCESS
+    assert structure({"artifact": 1, "target": 2, "type": "extends"}, RelationSubmission).type is RelationType.EXTENDS
+    assert errors({"result": "splendid"}, CompletionReport) == {
+        "result": ["This must be one of: success, failure, error, skipped."]
+    }
+    assert errors({"result": ""}, CompletionReport) == {"result": ["This must be success, failure, error or skipped."]}
+
+
+def test_what_a_validator_refuses_is_named_by_its_path() -> None:
+    assert list(errors({"parts": {"a": {"size": 1}, "b": {"size": -1}}}, Whole)) == ["parts['b'].size"]
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        ({"size": "1"}, "size"),
+        ({"size": True}, "size"),
+        ({"size": 1.0}, "size"),
+        ({"size": 1, "good": "false"}, "good"),
+        ({"size": 1, "good": 1}, "good"),
+        ({"size": 1, "ratio": float("inf")}, "ratio"),
+        ({"size": 1, "ratio": "1"}, "ratio"),
+    ],
+)
+def test_nothing_is_coerced(value: dict[str, Any], path: str) -> None:
+    assert list(errors({"parts": {"a": value}}, Whole)) == [f"parts['a'].{path}"]
+
+
+def test_a_string_is_no_list() -> None:
+    assert list(errors({"parts": {}, "names": "abc"}, Whole)) == ["names"]
+
+
+def test_all_errors_are_told_at_once() -> None:
+    assert set(errors({"parts": {"a": {}}, "names": [1], "more": 2}, Whole)) == {
+        "parts['a'].size",
+        "names[0]",
+        "non_field_errors",
+    }
