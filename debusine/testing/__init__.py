@@ -1,5 +1,15 @@
 """For tests of plugins: suites that say whether one conforms, and fakes of what surrounds it."""
 
+from debusine.testing.file_stores import FileStoreConformance
 from debusine.testing.plugins import FakeDistribution, FakeEntryPoint, entry_point, plugin_manager
+from debusine.testing.sources import Source, Sources
 
-__all__ = ["FakeDistribution", "FakeEntryPoint", "entry_point", "plugin_manager"]
+__all__ = [
+    "FakeDistribution",
+    "FakeEntryPoint",
+    "FileStoreConformance",
+    "Source",
+    "Sources",
+    "entry_point",
+    "plugin_manager",
+]

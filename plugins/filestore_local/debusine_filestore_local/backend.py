@@ -101,7 +101,7 @@ class LocalFileStore(FileStoreBackend[LocalOptions]):
 
     async def entries(self) -> AsyncIterator[StoredEntry]:
         """List the objects, and sweep what a crash left behind."""
-        await in_thread(self._objects.sweep, now() - ABANDONED)
+        await in_thread(self._sweep)
         walk = self._objects.walk()
         try:
             while batch := await in_thread(self._batch, walk):
@@ -165,6 +165,10 @@ class LocalFileStore(FileStoreBackend[LocalOptions]):
     def _stat(self, key: Key) -> StoredObject:
         with errors_of_finding(self._objects, key):
             return self._objects.stat(key)
+
+    def _sweep(self) -> None:
+        with errors_of_listing(self._objects):
+            self._objects.sweep(now() - ABANDONED)
 
     def _batch(self, walk: Iterator[StoredEntry]) -> list[StoredEntry]:
         with errors_of_listing(self._objects):

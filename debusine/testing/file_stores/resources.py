@@ -1,0 +1,114 @@
+"""What must hold of the event loop, of file descriptors and of threads."""
+
+import asyncio
+import gc
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from debusine.plugin import in_thread
+from debusine.testing.file_stores.suite import MIB, Backend, FileStoreSuite, content, entered, listed, stored
+from debusine.testing.requirements import require
+from debusine.testing.sources import Source, Sources
+
+#: Calls that wait for a disk, by the names that Python's audit hooks give them.
+BLOCKING = {
+    "open",
+    "os.link",
+    "os.listdir",
+    "os.mkdir",
+    "os.remove",
+    "os.rename",
+    "os.rmdir",
+    "os.scandir",
+    "os.symlink",
+}
+
+
+class Resources(FileStoreSuite):
+    """A backend serves many at once and for months: it never blocks the loop and lets go of all that it takes."""
+
+    async def test_no_file_is_opened_on_the_event_loop(self, backend: Backend, sources: Sources) -> None:
+        """While one request waits for a disk, all others go on; what blocks belongs into ``in_thread``."""
+        source = sources.of_size(2 * MIB)
+        await use_everything(backend, source)  # once before, because the first use imports modules
+        with blocking_calls() as calls:
+            await use_everything(backend, source)
+        require(calls == [], f"these calls block the event loop, run them through in_thread: {'; '.join(calls)}")
+
+    async def test_file_descriptors_and_threads_do_not_leak(self, backend: Backend, sources: Sources) -> None:
+        """Also when a reader leaves early, and when an object is not there."""
+        source = sources.of_size(2 * MIB)
+        # The loop's own pool grows to its full size at its leisure; that is no leak.
+        await asyncio.gather(*(in_thread(time.sleep, 0.005) for _ in range(100)))
+        for _ in range(3):
+            await use_everything(backend, source)
+        before = resources()
+        for _ in range(5):
+            await use_everything(backend, source)
+        after = resources()
+        require(after[0] <= before[0], f"{after[0] - before[0]} file descriptors stay open after five rounds of use")
+        require(after[1] <= before[1], f"{after[1] - before[1]} threads stay alive after five rounds of use")
+
+    async def test_it_can_be_closed_twice(self, backend: Backend, sources: Sources) -> None:
+        """Whoever cleans up need not know whether somebody else did."""
+        await stored(backend, sources.of_size(100))
+        await backend.aclose()
+        await backend.aclose()
+
+
+async def use_everything(backend: Backend, source: Source) -> None:
+    """One round of all that the farm does with a store, one thing after another."""
+    data = await stored(backend, source)
+    await content(backend, source, data)
+    await entered(backend, source, data)
+    async with backend.open(source.file, data) as chunks:
+        await anext(chunks)
+    await backend.stat(source.file, data)
+    await backend.verify(source.file, data)
+    await listed(backend)
+    await backend.remove(source.file, data)
+    for call in (entered(backend, source, data), backend.stat(source.file, data), backend.remove(source.file, data)):
+        await asyncio.gather(call, return_exceptions=True)
+
+
+def resources() -> tuple[int, int]:
+    """How many file descriptors and threads this process has."""
+    gc.collect()
+    return len(os.listdir("/proc/self/fd")), threading.active_count()  # noqa: PTH208 - the shortest way to count
+
+
+@contextmanager
+def blocking_calls() -> Iterator[list[str]]:
+    """Collect the calls of this thread that wait for a disk."""
+    _watch.install()
+    calls: list[str] = []
+    _watch.calls, _watch.thread = calls, threading.get_ident()
+    try:
+        yield calls
+    finally:
+        _watch.thread = None
+
+
+class _Watch:
+    """An audit hook; it can never be removed, so there is one, which is mostly idle."""
+
+    def __init__(self) -> None:
+        self.installed = False
+        self.thread: int | None = None
+        self.calls: list[str] = []
+
+    def install(self) -> None:
+        if not self.installed:
+            sys.addaudithook(self)
+            self.installed = True
+
+    def __call__(self, event: str, arguments: tuple[object, ...]) -> None:
+        if self.thread is not None and event in BLOCKING and self.thread == threading.get_ident():
+            self.calls.append(f"{event} {', '.join(str(argument) for argument in arguments[:1])}")
+
+
+_watch = _Watch()
