@@ -77,8 +77,12 @@ class TaskContext(ABC):
         """Download all files of an input below a directory; each is checked against its hash."""
 
     @abstractmethod
-    async def fetch_cached(self, artifact: int, path: str) -> Path:
-        """One file of an input, read only, from the worker's cache by content hash; for large images."""
+    async def fetch_cached(self, artifact: int, path: str, *, decompress: bool = False) -> Path:
+        """One file of an input, read only, from the worker's cache by content hash; for large images.
+
+        ``decompress``: keep an ``.xz`` file without its compression, so that the next run starts at once. The file
+        stays at least until this run ends.
+        """
 
     @abstractmethod
     async def run(
@@ -88,14 +92,16 @@ class TaskContext(ABC):
         log: str,
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
+        stdin: Path | None = None,
         stdout: Path | None = None,
         sandbox: bool = False,
     ) -> CommandResult:
         """Run a command, never through a shell, in a process group of its own, with output to a log.
 
-        ``env`` is added to a small clean environment. ``stdout`` keeps standard output apart from the log.
-        ``sandbox`` runs it under bubblewrap: a read-only file system apart from ``directory``, no network, the
-        worker's credentials hidden. Raises ``FileNotFoundError`` when there is no such program.
+        ``cwd`` is ``directory`` unless told. ``env`` is added to a small clean environment. ``stdin`` is read instead
+        of nothing. ``stdout`` keeps standard output apart from the log. ``sandbox`` runs it under bubblewrap: the
+        machine's programs, cached files and nothing else, read only; ``directory`` to write to; no network.
+        What the command leaves running is ended with it. Raises ``FileNotFoundError`` when there is no such program.
         """
 
     @abstractmethod
@@ -128,6 +134,7 @@ class Task(ABC, Generic[D]):
     Data: ClassVar[type[Any]]
 
     def __init__(self, data: D, dynamic: Mapping[str, Any]) -> None:
+        """Called for each attempt; what it raises ends the attempt with ``error``, code ``configure-failed``."""
         self.data = data
         self.dynamic = dynamic
 
@@ -150,6 +157,11 @@ class Task(ABC, Generic[D]):
     def metadata(cls) -> dict[str, Any]:
         """What this machine says of itself for this task; called on the worker, in a thread."""
         return {f"{cls.name}:version": cls.version}
+
+    @classmethod
+    def problems(cls) -> Sequence[str]:
+        """What this machine lacks for the task: sentences with the command that helps; on the worker, in a thread."""
+        return ()
 
     @abstractmethod
     async def run(self, context: TaskContext) -> Result:
