@@ -36,7 +36,7 @@ def rows(settings: type[Any], prefix: str) -> Iterator[str]:
     words = ModuleAnalyzer.for_module(config.__name__)
     words.analyze()
     for attribute in fields(settings):
-        if not isinstance(attribute.default, Factory):  # type: ignore[arg-type]  # a section of its own
+        if attribute.metadata.get("setting", True) and not isinstance(attribute.default, Factory):  # type: ignore[arg-type]
             said = " ".join(words.attr_docs.get((settings.__name__, attribute.name), [])).strip()
             twin = f"DEBUSINE_{prefix}{attribute.name.upper()}"
             yield f"| `{attribute.name}` | {shown(attribute)} | `{twin}` | {said} |\n"

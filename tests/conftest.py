@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from debusine.db import tables
 from debusine.db.database import Database
-from debusine.db.engine import make_engine, normal_url, sqlite_url
+from debusine.db.engine import sqlite_url
 from debusine.db.open import open_database
+from debusine.db.schema import migrate
 from tests.postgresql import CannotStartPostgreSQL, PostgreSQLServer, running_postgresql
 
 
@@ -24,19 +24,11 @@ def postgresql_server() -> Iterator[PostgreSQLServer]:
         pytest.skip(str(error))
 
 
-def make_tables(url: str) -> None:
-    """Bring an empty database to the present tables."""
-    engine = make_engine(normal_url(url), connections=1)
-    with engine.begin() as connection:
-        tables.metadata.create_all(connection)
-    engine.dispose()
-
-
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An SQLite database with empty tables, to be copied."""
     path = tmp_path_factory.mktemp("sqlite") / "template.sqlite"
-    make_tables(sqlite_url(path))
+    migrate(sqlite_url(path))
     return path
 
 
@@ -44,7 +36,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def postgresql_template(postgresql_server: PostgreSQLServer) -> str:
     """The name of a PostgreSQL database with empty tables, to be copied."""
     url = postgresql_server.create_database()
-    make_tables(url)
+    migrate(url)
     return sa.make_url(url).database or ""
 
 

@@ -16,6 +16,9 @@ RETRIABLE_STATES = frozenset({"40001", "40P01"})
 #: PostgreSQL's disk is full.
 FULL_STATES = frozenset({"53100"})
 
+#: The advisory lock of PostgreSQL that a migration holds; any number that nobody else uses.
+MIGRATION_LOCK = 6_382_147
+
 #: Milliseconds that a reader waits for SQLite's lock, for instance while another process makes a backup.
 BUSY_TIMEOUT = 30_000
 
@@ -79,6 +82,28 @@ def make_engine(url: sa.URL, *, connections: int, read_only: bool = False) -> sa
         if is_sqlite(url)
         else _postgresql_engine(url, connections)
     )
+
+
+def migration_engine(url: sa.URL) -> sa.Engine:
+    """An engine for changing tables: on SQLite a parent that is made anew must not take its children with it."""
+    engine = make_engine(url, connections=1)
+    if is_sqlite(url):
+        # In a listener, since inside a transaction SQLite ignores it. The default is the one of ``make_engine``.
+        sa.event.listen(engine, "connect", lambda raw, _record: raw.execute("PRAGMA foreign_keys = OFF"))
+    return engine
+
+
+def begin_migration(connection: sa.Connection) -> None:
+    """Let only one program at a time change tables; on SQLite the transaction does so by itself."""
+    if connection.dialect.name != "sqlite":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATION_LOCK)))
+
+
+def check_migrated(connection: sa.Connection) -> None:
+    """Look before the commit whether every reference points at something: SQLite was told not to."""
+    if connection.dialect.name == "sqlite":
+        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+        assert broken is None, f"the migration breaks a reference of the table {broken[0]}"
 
 
 def insert_or_ignore(connection: sa.Connection, table: sa.Table) -> Any:

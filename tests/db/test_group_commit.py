@@ -11,10 +11,10 @@ import sqlalchemy as sa
 
 from debusine.db import sqlite as sqlite_module
 from debusine.db.engine import DatabaseFull, DatabaseUnreachable, make_engine, normal_url, sqlite_url, translated
+from debusine.db.schema import migrate
 from debusine.db.sqlite import Member, SQLiteDatabase, commit_group
 from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.times import now
-from tests.conftest import make_tables
 
 
 def add(uow: UnitOfWork, name: str, size: int = 0) -> str:
@@ -29,7 +29,7 @@ def names(uow: UnitOfWork) -> list[str]:
 @pytest.fixture
 def url(tmp_path: Path) -> sa.URL:
     url = sqlite_url(tmp_path / "group.sqlite")
-    make_tables(url)
+    migrate(url)
     return normal_url(url)
 
 
