@@ -18,9 +18,14 @@ from debusine.domain.secrets import key_hash, new_key
 from debusine.domain.workers import Worker
 from debusine.domain.workspaces import Workspace
 from debusine.plugin.manager import PluginManager
+from debusine.scheduler.configured import build_policy
+from debusine.scheduler.fifo import Fifo
 from debusine.server.app import make_app
+from debusine.server.background import running_background
+from debusine.server.beat import announced
 from debusine.services import workspaces
-from debusine.services.file_stores import FileStores, open_stores
+from debusine.services.file_stores import FileStores, close_all, configure, open_stores
+from debusine.tasks.noop import Noop
 from debusine.testing import plugin_manager
 
 
@@ -93,15 +98,18 @@ async def open_farm(
     database: Database, directory: Path, *, plugins: PluginManager | None = None, limits: Limits | None = None
 ) -> AsyncIterator[Farm]:
     """Start a server on an open database with empty tables; it is gone when the block ends."""
-    manager = plugins or plugin_manager(file_stores=[LocalFileStore])
+    manager = plugins or plugin_manager(file_stores=[LocalFileStore], scheduler_policies=[Fifo], tasks=[Noop])
     settings = Settings(data_dir=directory / "data", limits=limits or Limits())
     settings.uploads.mkdir(parents=True)
-    stores = await open_stores(settings.all_stores, manager.file_stores(), database)
+    configured = configure(settings.all_stores, manager.file_stores())
+    stores = await open_stores(configured, database)
     people = await database.write(populate)
-    app = make_app(settings, database, stores, manager.tasks())
-    async with TestClient(TestServer(app)) as client:
-        yield Farm(settings, database, stores, people, client)
-    await stores.aclose()
+    policy = build_policy(settings.scheduler, manager.scheduler_policies())
+    async with announced(database, alone=True) as server, running_background() as background:
+        app = make_app(settings, database, stores, manager.tasks(), policy, server, background)
+        async with TestClient(TestServer(app)) as client:
+            yield Farm(settings, database, stores, people, client)
+    await close_all(configured)
 
 
 def populate(uow: UnitOfWork) -> Population:

@@ -7,10 +7,14 @@ import sqlalchemy as sa
 
 from debusine.db.accounts import TokenRepository, UserRepository
 from debusine.db.artifacts import ArtifactRepository, RelationRepository
+from debusine.db.attempts import AttemptRepository
 from debusine.db.file_stores import FileStoreRepository
-from debusine.db.files import FileInStoreRepository, FileRepository, UploadRepository
+from debusine.db.files import FileInStoreRepository, FileRepository
+from debusine.db.files_in_artifacts import FileInArtifactRepository, UploadRepository
 from debusine.db.notifications import ChannelRepository
-from debusine.db.work_requests import AttemptRepository, WorkRequestRepository
+from debusine.db.queues import QueueRepository
+from debusine.db.servers import ServerRepository
+from debusine.db.work_requests import WorkRequestRepository
 from debusine.db.workers import WorkerRepository
 from debusine.db.workspaces import WorkspaceRepository
 from debusine.domain.events import Event
@@ -48,6 +52,11 @@ class UnitOfWork:
         return FileRepository(self.connection)
 
     @cached_property
+    def files_in_artifacts(self) -> FileInArtifactRepository:
+        """Files in artifacts, by path."""
+        return FileInArtifactRepository(self.connection)
+
+    @cached_property
     def stored_files(self) -> FileInStoreRepository:
         """Copies of files in stores."""
         return FileInStoreRepository(self.connection)
@@ -76,6 +85,16 @@ class UnitOfWork:
     def attempts(self) -> AttemptRepository:
         """Attempts at work requests."""
         return AttemptRepository(self.connection)
+
+    @cached_property
+    def queues(self) -> QueueRepository:
+        """What waits, by demand and workspace."""
+        return QueueRepository(self.connection)
+
+    @cached_property
+    def servers(self) -> ServerRepository:
+        """Server processes."""
+        return ServerRepository(self.connection)
 
     @cached_property
     def workers(self) -> WorkerRepository:

@@ -7,13 +7,16 @@ from aiohttp import web
 
 from debusine.config import Settings
 from debusine.db.database import Database
-from debusine.plugin import Task
-from debusine.server.keys import DATABASE, SETTINGS, STORES, TASKS
+from debusine.plugin import SchedulerPolicy, Task
+from debusine.server.background import Background
+from debusine.server.keys import BACKGROUND, DATABASE, POLICY, SERVER, SETTINGS, STORES, TASKS
 from debusine.server.middlewares import answer_errors, check_scope, recognise
 from debusine.server.routes import add_routes
 from debusine.services.file_stores import FileStores
 
+#: On every answer; what serves content or pages adds its own.
 SECURITY_HEADERS = {
+    "Server": "debusine",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
@@ -21,14 +24,23 @@ SECURITY_HEADERS = {
 
 
 def make_app(
-    settings: Settings, database: Database, stores: FileStores, tasks: Mapping[str, type[Task[Any]]]
+    settings: Settings,
+    database: Database,
+    stores: FileStores,
+    tasks: Mapping[str, type[Task[Any]]],
+    policy: SchedulerPolicy[Any],
+    server: int,
+    background: Background,
 ) -> web.Application:
-    """Wire the application; who opened the database and the stores closes them after it."""
+    """Wire the application; whoever opened its parts closes them after it."""
     app = web.Application(middlewares=[answer_errors, check_scope, recognise])
     app[SETTINGS] = settings
     app[DATABASE] = database
     app[STORES] = stores
     app[TASKS] = tasks
+    app[POLICY] = policy
+    app[SERVER] = server
+    app[BACKGROUND] = background
     add_routes(app)
     app.on_response_prepare.append(_add_security_headers)
     return app

@@ -8,7 +8,8 @@ from aiohttp import web
 from debusine.config import Settings
 from debusine.db.database import Database
 from debusine.domain.accounts import Subject
-from debusine.plugin import Task
+from debusine.plugin import SchedulerPolicy, Task
+from debusine.server.background import Background
 from debusine.services.file_stores import FileStores
 
 SETTINGS = web.AppKey("settings", Settings)
@@ -16,6 +17,11 @@ DATABASE = web.AppKey("database", Database)
 STORES = web.AppKey("stores", FileStores)
 #: Task name → class.
 TASKS = web.AppKey("tasks", Mapping[str, type[Task[Any]]])
+
+POLICY = web.AppKey("policy", SchedulerPolicy[Any])
+#: The id of this process among the servers.
+SERVER = web.AppKey("server", int)
+BACKGROUND = web.AppKey("background", Background)
 
 #: Who asks; put there by the authentication middleware.
 SUBJECT = web.RequestKey("subject", Subject)

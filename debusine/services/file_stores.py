@@ -86,10 +86,6 @@ class FileStores(Mapping[str, FileStoreBackend[Any]]):
                 return self._backends[row.name]
         raise StoreNotConfigured(store)
 
-    async def aclose(self) -> None:
-        """Close every backend, also when one of them fails to."""
-        await close_all(self._backends)
-
     def __getitem__(self, name: str) -> FileStoreBackend[Any]:
         return self._backends[name]
 
@@ -100,30 +96,29 @@ class FileStores(Mapping[str, FileStoreBackend[Any]]):
         return len(self._backends)
 
 
-async def open_stores(
-    settings: Mapping[str, StoreSettings], backends: Registry[type[FileStoreBackend[Any]]], database: Database
-) -> FileStores:
-    """Build every configured store, see that it is fit to be used, and bring the rows up to date."""
-    configured = {name: ConfiguredStore.build(name, store, backends) for name, store in settings.items()}
+def configure(
+    settings: Mapping[str, StoreSettings], backends: Registry[type[FileStoreBackend[Any]]]
+) -> dict[str, ConfiguredStore]:
+    """Build the backend of every configured store, inside the running event loop; nothing is touched yet."""
+    return {name: ConfiguredStore.build(name, store, backends) for name, store in settings.items()}
+
+
+async def open_stores(configured: Mapping[str, ConfiguredStore], database: Database) -> FileStores:
+    """See that every configured store is fit to be used, and bring the rows up to date."""
     built = {name: store.backend for name, store in configured.items()}
-    try:
-        await database.read(check, configured)
-        for backend in built.values():
-            backend.bind(built)
-        for backend in built.values():
-            await backend.prepare()
-        rows = await database.write(record, configured)
-    except BaseException:
-        await close_all(built)
-        raise
-    return FileStores(rows, built)
+    await database.read(check, configured)
+    for backend in built.values():
+        backend.bind(built)
+    for backend in built.values():
+        await backend.prepare()
+    return FileStores(await database.write(record, configured), built)
 
 
-async def close_all(backends: Mapping[str, FileStoreBackend[Any]]) -> None:
+async def close_all(configured: Mapping[str, ConfiguredStore]) -> None:
     """Close every backend, also when one of them fails to."""
     async with AsyncExitStack() as stack:
-        for backend in backends.values():
-            stack.push_async_callback(backend.aclose)
+        for store in configured.values():
+            stack.push_async_callback(store.backend.aclose)
 
 
 def check(uow: UnitOfWork, configured: Mapping[str, ConfiguredStore]) -> list[FileStore]:

@@ -1,0 +1,129 @@
+"""``debusine-server``: the farm's server. All of it is wired here."""
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from debusine.cli.data_directory import locked, make_uploads
+from debusine.config import Settings, read_settings
+from debusine.db.database import Database
+from debusine.db.engine import sqlite_url
+from debusine.db.open import open_database
+from debusine.db.schema import check_version, migrate
+from debusine.domain.errors import ConfigurationError
+from debusine.plugin.manager import PluginManager
+from debusine.scheduler.configured import build_policy
+from debusine.server.app import make_app
+from debusine.server.background import Background, running_background
+from debusine.server.beat import announced, keep_beating
+from debusine.server.listening import bind, serving, url_of
+from debusine.services import workspaces
+from debusine.services.file_stores import close_all, configure, open_stores
+
+PROGRAM = "debusine-server"
+
+
+@click.command()
+@click.option("--config", type=click.Path(path_type=Path), help="The TOML file; else DATA_DIR/debusine.toml, if any.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Where the server keeps what is its own.")
+@click.option("--listen", metavar="HOST:PORT", help="Where it is found; 127.0.0.1:8000 unless configured.")
+@click.version_option(package_name="debusine", prog_name=PROGRAM)
+def main(config: Path | None, data_dir: Path | None, listen: str | None) -> None:
+    """Serve a farm: its API, its scheduler and its pages."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    try:
+        settings = read_settings(config=config, data_dir=data_dir, listen=listen)
+        with closing(bind(settings.listen)) as bound:
+            run(serve(settings, bound))
+    except ConfigurationError as error:
+        click.echo(f"{PROGRAM}: {error}", err=True)
+        sys.exit(2)
+
+
+async def serve(settings: Settings, bound: socket.socket) -> None:
+    """Wire the parts, then serve until a signal comes or a part fails."""
+    plugins = PluginManager.load()
+    async with AsyncExitStack() as stack:
+        with blaming(settings.source):
+            policy = build_policy(settings.scheduler, plugins.scheduler_policies())
+            tasks = plugins.tasks()
+            configured = configure(settings.all_stores, plugins.file_stores())
+        stack.push_async_callback(close_all, configured)
+        database = await stack.enter_async_context(opened_database(settings))
+        with blaming(settings.source):
+            stores = await open_stores(configured, database)
+        await database.write(workspaces.default_workspace)
+        server = await stack.enter_async_context(announced(database, alone=settings.database is None))
+        background = await stack.enter_async_context(running_background())
+        app = make_app(settings, database, stores, tasks, policy, server, background)
+        await stack.enter_async_context(serving(app, bound, settings.limits))
+        background.start("beat", keep_beating(database, server))
+        greet(settings, url_of(bound))
+        await until_stopped(background)
+
+
+@asynccontextmanager
+async def opened_database(settings: Settings) -> AsyncIterator[Database]:
+    """The database, fit for this code, with the data directory locked beside it."""
+    if settings.database is not None:
+        check_version(settings.database)
+    with locked(settings.data_dir, PROGRAM):
+        make_uploads(settings)
+        url = settings.database or sqlite_url(settings.sqlite)
+        if settings.database is None:
+            migrate(url)
+        database = open_database(url)
+        try:
+            yield database
+        finally:
+            await database.aclose()
+
+
+def greet(settings: Settings, url: str) -> None:
+    """Say where the server is found, and how somebody gets in."""
+    admin = f"debusine-admin --data-dir {settings.data_dir}"
+    click.echo(f"{PROGRAM} is ready on {url}")
+    click.echo(f"To get a token:  {admin} user create NAME  and  {admin} token create NAME")
+    sys.stdout.flush()
+
+
+async def until_stopped(background: Background) -> None:
+    """Wait for SIGTERM or Ctrl-C; end the process with status 1 when a background task fails first."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    waiting = [asyncio.create_task(event.wait()) for event in (stop, background.failed)]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+    if background.failed.is_set():
+        raise SystemExit(1)
+
+
+@contextmanager
+def blaming(source: Path | None) -> Iterator[None]:
+    """Name the configuration file in errors about what it says."""
+    try:
+        yield
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{source}: {error}" if source else str(error)) from error
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Run to the end, on uvloop where it is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(work)
+    else:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(work)
