@@ -122,6 +122,10 @@ class Limits:
     restart_return: float = field(default=30.0, validator=_positive)
     #: That an assignment may wait to be fetched.
     assignment: float = field(default=30.0, validator=_positive)
+    #: That an attempt may run beyond its own limit before the server ends it.
+    overtime: float = field(default=60.0, validator=_positive)
+    #: Between two questions to a worker what it can do.
+    metadata_interval: float = field(default=3600.0, validator=_positive)
     #: Between two looks for what a wake-up missed.
     sweep: float = field(default=5.0, validator=_positive)
     #: Of free space that no upload may take: the larger of the two, bytes and a part of the whole.

@@ -19,6 +19,9 @@ FULL_STATES = frozenset({"53100"})
 #: The advisory lock of PostgreSQL that a migration holds; any number that nobody else uses.
 MIGRATION_LOCK = 6_382_147
 
+#: What drivers raise inside transactions: who catches everything there lets this one pass.
+DriverError = sa.exc.SQLAlchemyError
+
 #: Milliseconds that a reader waits for SQLite's lock, for instance while another process makes a backup.
 BUSY_TIMEOUT = 30_000
 

@@ -1,10 +1,37 @@
-"""Work requests in the database, and what belongs to them."""
+"""Work requests in the database."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
+from attrs import frozen
 
 from debusine.db import tables
 from debusine.db.repository import Repository
-from debusine.domain.work_requests import Attempt, WorkRequest
+from debusine.domain.work_requests import Status, WorkRequest
+
+_requests = tables.work_requests
+_dependencies = tables.work_request_dependencies
+
+#: The texts are those of the partial indexes, which the databases use for no other wording.
+IN_HAND = sa.text("work_requests.status IN ('pending', 'running') AND work_requests.worker IS NOT NULL")
+
+
+@frozen
+class InHand:
+    """A work request that is assigned to a worker or runs on it, with what is known of the worker's socket."""
+
+    id: int
+    status: Status
+    attempt: int
+    timeout: int
+    assigned_at: datetime
+    started_at: datetime | None
+    worker: int
+    #: None: the worker is not connected.
+    connected_at: datetime | None
+    connection: int
 
 
 class WorkRequestRepository(Repository[WorkRequest]):
@@ -15,16 +42,110 @@ class WorkRequestRepository(Repository[WorkRequest]):
     title = "work request"
     guards = ("status", "attempt", "worker")
 
+    def pending(self, *, exclude_assigned: bool = False, worker: int | None = None) -> Sequence[WorkRequest]:
+        """Those that wait, oldest first; of one worker, or without those that a worker is reserved for."""
+        statement = self._with_status(Status.PENDING, worker)
+        return self._all(statement.where(_requests.c.worker.is_(None)) if exclude_assigned else statement)
 
-class AttemptRepository(Repository[Attempt]):
-    """Finds and keeps attempts."""
+    def running(self, worker: int | None = None) -> Sequence[WorkRequest]:
+        """Those that run, oldest first."""
+        return self._all(self._with_status(Status.RUNNING, worker))
 
-    table = tables.attempts
-    noun = Attempt
-    title = "attempt"
-    guards = ("outcome",)
+    def completed(self) -> Sequence[WorkRequest]:
+        """Those that ended with a result, oldest first."""
+        return self._all(self._with_status(Status.COMPLETED))
 
-    def latest_of_worker(self, worker: int) -> Attempt | None:
-        """The attempt that a worker was last handed, by which its rights are judged."""
-        theirs = sa.select(self.table).where(self.table.c.worker == worker)
-        return self._one_or_none(theirs.order_by(self.table.c.id.desc()).limit(1))
+    def aborted(self) -> Sequence[WorkRequest]:
+        """Those that somebody wanted no more, oldest first."""
+        return self._all(self._with_status(Status.ABORTED))
+
+    def running_or_pending_exists(self, worker: int) -> bool:
+        """Whether a worker has something in hand."""
+        statement = sa.select(_requests.c.id).where(IN_HAND, _requests.c.worker == worker).limit(1)
+        return self.connection.execute(statement).first() is not None
+
+    def in_hand_of(self, worker: int, *, lock: bool = False) -> Sequence[WorkRequest]:
+        """What is assigned to a worker or runs on it, most urgent first."""
+        statement = self._select().where(IN_HAND, _requests.c.worker == worker)
+        statement = statement.order_by(_requests.c.priority.desc(), _requests.c.id)
+        return self._all(statement.with_for_update() if lock else statement)
+
+    def in_hand(self) -> Sequence[InHand]:
+        """Everything that any worker has in hand."""
+        return [InHand(**row._mapping) for row in self.connection.execute(_ALL_IN_HAND)]  # noqa: SLF001 - documented
+
+    def unfetched(self, workers: Collection[int]) -> frozenset[int]:
+        """Which of these workers have an assignment that they have not fetched."""
+        statement = sa.select(_requests.c.worker).where(
+            IN_HAND, _requests.c.status == Status.PENDING, _requests.c.worker.in_(workers)
+        )
+        return frozenset(self.connection.execute(statement).scalars())
+
+    def waiting(self, id_: int) -> WorkRequest | None:
+        """A work request, locked, that no worker is reserved for; None: it is not that any more, or just changes."""
+        statement = self._select().where(
+            _requests.c.id == id_, _requests.c.status == Status.PENDING, _requests.c.worker.is_(None)
+        )
+        return self._one_or_none(statement.with_for_update(skip_locked=True))
+
+    def older(self, *, than: int | None = None, limit: int) -> Sequence[WorkRequest]:
+        """The next ones in a list, newest first; of all when no id is given."""
+        statement = self._select().order_by(_requests.c.id.desc()).limit(limit)
+        return self._all(statement if than is None else statement.where(_requests.c.id < than))
+
+    def newer(self, *, than: int, limit: int) -> Sequence[WorkRequest]:
+        """Those before an id in a list, nearest ones, newest first."""
+        statement = self._select().where(_requests.c.id > than).order_by(_requests.c.id).limit(limit)
+        return self._all(statement)[::-1]
+
+    def running_by_workspace(self) -> dict[int, int]:
+        """How much is in workers' hands, by workspace."""
+        statement = sa.select(_requests.c.workspace, sa.func.count()).where(IN_HAND).group_by(_requests.c.workspace)
+        return dict(self.connection.execute(statement).all())
+
+    def add_dependency(self, work_request: int, depends_on: int) -> None:
+        """Have a (blocked) work request wait for another one."""
+        values = {"work_request": work_request, "depends_on": depends_on}
+        self.connection.execute(sa.insert(_dependencies), values)
+
+    def unblockable(self, completed: int) -> Sequence[WorkRequest]:
+        """The blocked work requests, locked, that waited for this one and for nothing else that is unfinished."""
+        waiting = sa.select(_dependencies.c.work_request).where(_dependencies.c.depends_on == completed)
+        blocked = self._select().where(_requests.c.id.in_(waiting), _requests.c.status == Status.BLOCKED)
+        # Locked first, asked afterwards: of two dependencies that complete at once, the second sees the first.
+        dependents = self._all(blocked.order_by(_requests.c.id).with_for_update())
+        held_back = self._held_back([dependent.id for dependent in dependents])
+        return [dependent for dependent in dependents if dependent.id not in held_back]
+
+    def _held_back(self, ids: Collection[int]) -> frozenset[int]:
+        if not ids:
+            return frozenset()
+        statement = (
+            sa.select(_dependencies.c.work_request)
+            .join(_requests, _requests.c.id == _dependencies.c.depends_on)
+            .where(_dependencies.c.work_request.in_(ids), _requests.c.status != Status.COMPLETED)
+        )
+        return frozenset(self.connection.execute(statement).scalars())
+
+    def _with_status(self, status: Status, worker: int | None = None) -> sa.Select[Any]:
+        statement = self._select().where(_requests.c.status == status).order_by(_requests.c.created_at, _requests.c.id)
+        # The index of what is in hand serves those of one worker.
+        return statement if worker is None else statement.where(IN_HAND, _requests.c.worker == worker)
+
+    def _values(self, values: dict[str, Any]) -> dict[str, Any]:
+        if not {"priority_base", "priority_adjustment"} & values.keys():
+            return values
+        base = values.get("priority_base", _requests.c.priority_base)
+        return {**values, "priority": base + values.get("priority_adjustment", _requests.c.priority_adjustment)}
+
+
+_ALL_IN_HAND = (
+    sa.select(
+        *(_requests.c[name] for name in ("id", "status", "attempt", "timeout", "assigned_at", "started_at", "worker")),
+        tables.workers.c.connected_at,
+        tables.workers.c.connection,
+    )
+    .join(tables.workers, tables.workers.c.id == _requests.c.worker)
+    .where(IN_HAND)
+    .order_by(_requests.c.id)
+)

@@ -1,8 +1,21 @@
 """Workers in the database."""
 
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
 from debusine.db import tables
+from debusine.db.attempts import UNRELEASED
+from debusine.db.engine import insert_or_ignore
 from debusine.db.repository import Repository
-from debusine.domain.workers import Worker
+from debusine.db.work_requests import IN_HAND
+from debusine.domain.secrets import key_hash
+from debusine.domain.workers import Worker, name_from_fqdn
+
+_workers = tables.workers
+_tokens = tables.tokens
 
 
 class WorkerRepository(Repository[Worker]):
@@ -11,3 +24,80 @@ class WorkerRepository(Repository[Worker]):
     table = tables.workers
     noun = Worker
     title = "worker"
+
+    def create_with_fqdn(
+        self, fqdn: str, token: int, *, at: datetime, metadata: Mapping[str, Any] | None = None
+    ) -> Worker:
+        """Add a worker that is named after its domain name; on a clash with ``-2``, ``-3`` … behind it."""
+        values = {"registered_at": at, "token": token, "dynamic_metadata": metadata or {}}
+        while (created := self._insert_if_free(self._free_name(name_from_fqdn(fqdn)), values)) is None:
+            pass  # somebody took the name at the same time
+        return created
+
+    def get_worker_or_none(self, name: str) -> Worker | None:
+        """The worker with this name."""
+        return self._one_or_none(self._select().where(_workers.c.name == name))
+
+    def get_worker_by_token_key_or_none(self, key: str) -> Worker | None:
+        """The worker whose token has this key, enabled or not."""
+        statement = self._select().join(_tokens, _tokens.c.id == _workers.c.token)
+        return self._one_or_none(statement.where(_tokens.c.hash == key_hash(key)))
+
+    def by_token(self, token: int) -> Worker | None:
+        """The worker with this token."""
+        return self._one_or_none(self._select().where(_workers.c.token == token))
+
+    def all(self) -> Sequence[Worker]:
+        """Every worker, by name."""
+        return self._all(self._select().order_by(_workers.c.name))
+
+    def connected(self) -> Sequence[Worker]:
+        """Those whose socket some server holds."""
+        return self._all(self._select().where(_workers.c.connected_at.is_not(None)).order_by(_workers.c.id))
+
+    def admitted(self, workers: Collection[int], *, at: datetime) -> Mapping[int, int]:
+        """Those of some workers whose tokens are good: worker → number of its newest connection."""
+        statement = sa.select(_workers.c.id, _workers.c.connection).select_from(_with_good_token(at))
+        return dict(self.connection.execute(statement.where(_workers.c.id.in_(workers))).all())
+
+    def waiting_for_work_request(self, *, at: datetime) -> Sequence[Worker]:
+        """Those that can take something now: connected, with a good token, nothing in hand, busy with nothing."""
+        requests, attempts = tables.work_requests, tables.attempts
+        statement = (
+            self._select()
+            .select_from(_with_good_token(at))
+            .where(
+                _workers.c.connected_at.is_not(None),
+                ~sa.exists().where(IN_HAND, requests.c.worker == _workers.c.id),
+                ~sa.exists().where(UNRELEASED, attempts.c.worker == _workers.c.id),
+            )
+            .order_by(_workers.c.id)
+        )
+        return self._all(statement)
+
+    def lock_connected(self) -> Collection[int]:
+        """Keep the connected workers for this transaction; those that another one holds are left out."""
+        statement = sa.select(_workers.c.id).where(_workers.c.connected_at.is_not(None)).order_by(_workers.c.id)
+        # Not FOR UPDATE: that would make those wait who only refer to a worker.
+        return self.connection.execute(statement.with_for_update(key_share=True, skip_locked=True)).scalars().all()
+
+    def forget_connections(self, servers: Collection[int]) -> None:
+        """Mark the workers disconnected whose sockets some servers held."""
+        gone = sa.update(_workers).where(_workers.c.server.in_(servers))
+        self.connection.execute(gone.values(connected_at=None, server=None))
+
+    def _free_name(self, slug: str) -> str:
+        statement = sa.select(_workers.c.name).where(_workers.c.name.startswith(slug, autoescape=True))
+        taken = frozenset(self.connection.execute(statement).scalars())
+        names = (slug, *(f"{slug}-{number}" for number in range(2, len(taken) + 2)))
+        return next(name for name in names if name not in taken)
+
+    def _insert_if_free(self, name: str, values: Mapping[str, Any]) -> Worker | None:
+        row = {"name": name, "connection": 0, "static_metadata": {}, **values}
+        inserted = self.connection.execute(insert_or_ignore(self.connection, self.table), row).rowcount == 1
+        return self.get_worker_or_none(name) if inserted else None
+
+
+def _with_good_token(at: datetime) -> sa.Join:
+    good = _tokens.c.enabled & (_tokens.c.expire_at.is_(None) | (_tokens.c.expire_at > at))
+    return _workers.join(_tokens, (_tokens.c.id == _workers.c.token) & good)

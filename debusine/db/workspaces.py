@@ -1,6 +1,6 @@
 """Workspaces in the database, with the stores that they may use."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
 
 import sqlalchemy as sa
@@ -44,6 +44,11 @@ class WorkspaceRepository(Repository[Workspace]):
         self.connection.execute(sa.delete(_stores).where(_stores.c.workspace == new.id, _stores.c.store.in_(gone)))
         for store in sorted(set(new.other_file_stores) - set(expecting.other_file_stores)):
             self.connection.execute(sa.insert(_stores).values(workspace=new.id, store=store))
+
+    def names(self, ids: Collection[int]) -> Mapping[int, str]:
+        """The names of some workspaces, by id."""
+        statement = sa.select(self.table.c.id, self.table.c.name).where(self.table.c.id.in_(ids))
+        return dict(self.connection.execute(statement).all())
 
     def is_file_in_workspace(self, workspace: Workspace, file: File) -> bool:
         """Whether one of the workspace's stores keeps the file."""

@@ -80,6 +80,14 @@ class WorkerChanged(Event):
 
 
 @frozen
+class WorkerDisconnected(Event):
+    """A worker's newest socket closed; the worker is lost unless it comes back soon."""
+
+    worker: int
+    connection: int
+
+
+@frozen
 class TokenDisabled(Event):
     """A token opens nothing any more; sockets that it opened must close."""
 

@@ -1,9 +1,11 @@
 """Work requests: one unit of work each, and the attempts to do it.
 
-blocked ──► pending ──► running ──► completed
-   │         │  ▲         │  │
-   │         │  └─────────┘  │          given back, or its worker is lost
-   └──► aborted ◄────────────┘
+    blocked ──► pending ──► running ──► completed
+       │         │  ▲         │  │
+       │         │  └─────────┘  │      given back, or its worker is lost; the third time it is completed with error
+       └──► aborted ◄────────────┘
+
+A pending work request may be assigned: a worker is reserved for it, which has not fetched it yet.
 """
 
 from collections.abc import Mapping
@@ -19,6 +21,11 @@ from debusine.domain.times import aware
 
 #: A work request whose worker was lost this many times is completed with ``error``.
 MAX_ATTEMPTS = 3
+
+#: Codes of the errors that the server itself writes into ``output_data``.
+LOST = "attempts-exhausted"
+TIMED_OUT = "timeout"
+UNRUNNABLE = "dynamic-data-failed"
 
 #: Seconds that an attempt may run unless the submitter says otherwise, and the most that one may say.
 DEFAULT_TIMEOUT = 21_600
@@ -112,6 +119,11 @@ class WorkRequest:
         return self.status in {Status.COMPLETED, Status.ABORTED}
 
     @property
+    def unblocks_dependents(self) -> bool:
+        """Whether those that wait for it may go on: it ended, however well; an aborted one holds them back."""
+        return self.status is Status.COMPLETED
+
+    @property
     def duration(self) -> float | None:
         """Seconds from the start of the last attempt to its end."""
         if self.started_at is None or self.completed_at is None:
@@ -145,13 +157,26 @@ class WorkRequest:
             raise StaleAttempt(self.id, attempt, self.attempt)
         return evolve(self, status=Status.COMPLETED, result=result, completed_at=at, output_data=output_data)
 
-    def mark_unrunnable(self, *, at: datetime, output_data: Mapping[str, Any]) -> "WorkRequest":
+    def mark_unrunnable(self, reason: str, *, at: datetime) -> "WorkRequest":
         """It cannot even be handed out (its inputs are gone, say): completed with ``error`` without an attempt."""
         self._must(self.status is Status.PENDING and self.worker is None, Status.COMPLETED)
-        return evolve(self, status=Status.COMPLETED, result=Result.ERROR, completed_at=at, output_data=output_data)
+        error = output_error(UNRUNNABLE, reason)
+        return evolve(self, status=Status.COMPLETED, result=Result.ERROR, completed_at=at, output_data=error)
+
+    def mark_timed_out(self, *, at: datetime) -> "WorkRequest":
+        """The current attempt has run for longer than it may, and its worker has not ended it."""
+        error = output_error(TIMED_OUT, f"Attempt {self.attempt} did not end within {self.timeout} seconds")
+        return self.mark_completed(Result.ERROR, attempt=self.attempt, at=at, output_data=error)
+
+    def lose_attempt(self, *, at: datetime) -> "WorkRequest":
+        """The attempt is over without a result: it waits again, unless that was one attempt too many."""
+        if not self.attempts_exhausted:
+            return self.give_back()
+        error = output_error(LOST, f"All {self.attempt} attempts ended without a result: their workers were lost")
+        return self.mark_completed(Result.ERROR, attempt=self.attempt, at=at, output_data=error)
 
     def give_back(self) -> "WorkRequest":
-        """The attempt is over without a result: it waits again; the number rises at the next ``mark_running``."""
+        """It waits again; the number of the attempt rises at the next ``mark_running``."""
         self._must(self.status is Status.RUNNING, Status.PENDING)
         return evolve(
             self,
@@ -178,6 +203,11 @@ class WorkRequest:
         self._must(self.status is Status.BLOCKED, Status.PENDING)
         return evolve(self, status=Status.PENDING)
 
+    def is_current(self, attempt: "Attempt") -> bool:
+        """Whether results of this attempt count: it runs, and nothing newer does."""
+        mine = (self.id, self.attempt, self.worker) == (attempt.work_request, attempt.number, attempt.worker)
+        return mine and self.status is Status.RUNNING
+
     def _must(self, allowed: bool, wanted: str) -> None:
         if not allowed:
             raise IllegalTransition("Work request", self.id, self.status, wanted)
@@ -198,3 +228,20 @@ class Attempt:
     outcome: Outcome | None = None
     #: The artifacts that its worker may read.
     inputs: tuple[int, ...] = ()
+    #: When its worker reported, or asked for other work; until then the worker is busy with it, however it ended.
+    released_at: datetime | None = field(default=None, validator=aware)
+
+    def end(self, outcome: Outcome, *, at: datetime) -> "Attempt":
+        """What becomes of the work request no longer depends on it."""
+        if self.outcome is not None:
+            raise IllegalTransition("Attempt", self.id, self.outcome, outcome)
+        return evolve(self, outcome=outcome, ended_at=at)
+
+    def release(self, *, at: datetime) -> "Attempt":
+        """Its worker says that it does nothing more for it."""
+        return self if self.released_at is not None else evolve(self, released_at=at)
+
+
+def output_error(code: str, message: str) -> dict[str, Any]:
+    """What stands in ``output_data`` when the server ends a work request with ``error``."""
+    return {"errors": [{"message": message, "code": code}]}

@@ -1,0 +1,57 @@
+"""Attempts at work requests in the database."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from debusine.db import tables
+from debusine.db.repository import Repository
+from debusine.domain.work_requests import Attempt
+
+_attempts = tables.attempts
+
+UNRELEASED = sa.text("attempts.released_at IS NULL")
+
+
+class AttemptRepository(Repository[Attempt]):
+    """Finds and keeps attempts."""
+
+    table = tables.attempts
+    noun = Attempt
+    title = "attempt"
+    guards = ("outcome",)
+
+    def of_work_request(self, work_request: int) -> Sequence[Attempt]:
+        """All attempts at a work request, by number."""
+        statement = self._select().where(_attempts.c.work_request == work_request)
+        return self._all(statement.order_by(_attempts.c.number))
+
+    def numbered(self, work_request: int, number: int) -> Attempt | None:
+        """One attempt at a work request."""
+        return self._one_or_none(
+            self._select().where(_attempts.c.work_request == work_request, _attempts.c.number == number)
+        )
+
+    def handed(self, work_request: int, worker: int) -> Attempt | None:
+        """The last attempt at a work request that was handed to a worker; None: it never was."""
+        statement = self._select().where(_attempts.c.work_request == work_request, _attempts.c.worker == worker)
+        return self._one_or_none(statement.order_by(_attempts.c.number.desc()).limit(1))
+
+    def latest_of_worker(self, worker: int) -> Attempt | None:
+        """The attempt that a worker was last handed, until it lets go of it; its rights are judged by this one.
+
+        It lets go by reporting, or by asking for work without naming the attempt; an abort or a loss changes nothing.
+        """
+        unreleased = self._select().where(UNRELEASED, _attempts.c.worker == worker)
+        return self._one_or_none(unreleased.order_by(_attempts.c.id.desc()).limit(1))
+
+    def unreleased_of(self, worker: int) -> Sequence[Attempt]:
+        """The attempts that a worker may still be busy with, oldest first."""
+        return self._all(self._select().where(UNRELEASED, _attempts.c.worker == worker).order_by(_attempts.c.id))
+
+    def release(self, attempts: Collection[int], at: datetime) -> None:
+        """Note that their worker does nothing more for some attempts."""
+        if attempts:
+            released = sa.update(_attempts).where(UNRELEASED, _attempts.c.id.in_(attempts)).values(released_at=at)
+            self.connection.execute(released)

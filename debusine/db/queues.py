@@ -1,0 +1,125 @@
+"""The queues of waiting work requests in the database: one for each demand in each workspace.
+
+The statements are written by hand, the same text for both databases: each steps through the one partial index from
+queue to queue, so that its cost grows with the queues and not with the work requests that wait in them.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from attrs import frozen
+
+from debusine.db import tables
+from debusine.db.engine import insert_or_ignore
+from debusine.db.types import Id, Instant
+from debusine.domain.demands import Demand
+
+
+@frozen
+class Head:
+    """The first work request of one queue."""
+
+    id: int
+    priority: int
+    created_at: datetime
+    workspace: int
+    #: The demand's id.
+    demand: int
+
+
+class QueueRepository:
+    """Finds what waits, and keeps the demands by which it is sorted."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self.connection = connection
+
+    def demand_id(self, demand: Demand) -> int:
+        """The id under which a demand is kept, from now on if it is new."""
+        found = self._demand_id(demand.digest)
+        if found is None:
+            values = {"digest": demand.digest, "canonical": demand.canonical}
+            self.connection.execute(insert_or_ignore(self.connection, tables.demands), values)
+            found = self._demand_id(demand.digest)
+        assert found is not None
+        return found
+
+    def demand(self, id_: int) -> Demand:
+        """The demand with this id."""
+        statement = sa.select(tables.demands.c.canonical).where(tables.demands.c.id == id_)
+        return Demand.from_canonical(self.connection.execute(statement).scalar_one())
+
+    def demands(self) -> Mapping[int, str]:
+        """The demands of everything that waits: id → canonical text."""
+        return {row.demand: row.canonical for row in self.connection.execute(WAITING_DEMANDS)}
+
+    def heads(self, demands: Collection[int]) -> Sequence[Head]:
+        """The first work request of each queue of some demands."""
+        return self._heads(HEADS, {"demands": list(demands)}) if demands else []
+
+    def next_head(self, demand: int, workspace: int) -> Head | None:
+        """The first work request of one queue; None: nothing waits in it."""
+        return next(iter(self._heads(NEXT_HEAD, {"demand": demand, "workspace": workspace})), None)
+
+    def _heads(self, statement: Any, values: Mapping[str, Any]) -> list[Head]:
+        return [Head(**row._mapping) for row in self.connection.execute(statement, values)]  # noqa: SLF001 - documented
+
+    def _demand_id(self, digest: str) -> int | None:
+        statement = sa.select(tables.demands.c.id).where(tables.demands.c.digest == digest)
+        return self.connection.execute(statement).scalar_one_or_none()
+
+
+WAITING_DEMANDS = sa.text("""
+    WITH RECURSIVE waiting (demand) AS (
+        SELECT (
+            SELECT demand FROM work_requests WHERE status = 'pending' AND worker IS NULL ORDER BY demand LIMIT 1
+        )
+        UNION ALL
+        SELECT (
+            SELECT demand FROM work_requests
+            WHERE status = 'pending' AND worker IS NULL AND demand > waiting.demand
+            ORDER BY demand LIMIT 1
+        )
+        FROM waiting WHERE waiting.demand IS NOT NULL
+    )
+    SELECT waiting.demand, demands.canonical FROM waiting JOIN demands ON demands.id = waiting.demand
+""")
+
+_HEAD: dict[str, sa.types.TypeEngine[Any]] = {
+    "id": Id,
+    "priority": sa.Integer(),
+    "created_at": Instant(),
+    "workspace": Id,
+    "demand": Id,
+}
+
+HEADS = (
+    sa.text("""
+    WITH RECURSIVE heads (id) AS (
+        SELECT (
+            SELECT id FROM work_requests
+            WHERE status = 'pending' AND worker IS NULL AND demand = demands.id
+            ORDER BY workspace, priority DESC, id LIMIT 1
+        )
+        FROM demands WHERE demands.id IN :demands
+        UNION ALL
+        SELECT (
+            SELECT id FROM work_requests
+            WHERE status = 'pending' AND worker IS NULL AND demand = last.demand AND workspace > last.workspace
+            ORDER BY workspace, priority DESC, id LIMIT 1
+        )
+        FROM heads JOIN work_requests AS last ON last.id = heads.id
+    )
+    SELECT head.id, head.priority, head.created_at, head.workspace, head.demand
+    FROM heads JOIN work_requests AS head ON head.id = heads.id
+""")
+    .bindparams(sa.bindparam("demands", expanding=True))
+    .columns(**_HEAD)
+)
+
+NEXT_HEAD = sa.text("""
+    SELECT id, priority, created_at, workspace, demand FROM work_requests
+    WHERE status = 'pending' AND worker IS NULL AND demand = :demand AND workspace = :workspace
+    ORDER BY priority DESC, id LIMIT 1
+""").columns(**_HEAD)

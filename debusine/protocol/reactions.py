@@ -1,0 +1,57 @@
+"""What is to happen when a work request changes: the key ``event_reactions`` of a submission."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from attrs import Factory, field, frozen, validators
+
+#: At most 20 characters.
+CHANNEL_NAME = r"[A-Za-z][A-Za-z0-9+._-]{0,19}"
+
+
+#: What a submitter may want otherwise than the channel says: who writes, to whom, and under which subject.
+ADDRESSES = frozenset({"from", "to", "cc"})
+LISTS = frozenset({"to", "cc"})
+
+
+def _fits(_instance: object, _attribute: object, data: Mapping[str, Any] | None) -> None:
+    for key, value in (data or {}).items():
+        if key not in ADDRESSES | {"subject"}:
+            message = f"Invalid fields: {key}"
+            raise ValueError(message)
+        if not (_texts(value) if key in LISTS else isinstance(value, str)):
+            message = f"{key} must be {'an array of strings' if key in LISTS else 'a string'}."
+            raise TypeError(message)
+
+
+def _texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+@frozen(kw_only=True)
+class Reaction:
+    """Somebody is told."""
+
+    action: Literal["send-notification"]
+    channel: str = field(validator=validators.matches_re(CHANNEL_NAME))
+    data: dict[str, Any] | None = field(default=None, validator=_fits)
+
+    @property
+    def readdresses(self) -> bool:
+        """Whether it changes who writes, or to whom."""
+        return not ADDRESSES.isdisjoint(self.data or {})
+
+
+@frozen(kw_only=True)
+class EventReactions:
+    """Event → what is to happen then."""
+
+    on_creation: list[Reaction] = Factory(list)
+    on_unblock: list[Reaction] = Factory(list)
+    on_assignment: list[Reaction] = Factory(list)
+    on_success: list[Reaction] = Factory(list)
+    on_failure: list[Reaction] = Factory(list)
+
+    def __iter__(self) -> Iterator[Reaction]:
+        for reactions in (self.on_creation, self.on_unblock, self.on_assignment, self.on_success, self.on_failure):
+            yield from reactions

@@ -1,0 +1,56 @@
+"""The scheduler's loop."""
+
+import logging
+from collections.abc import Sequence
+
+from debusine.db.database import Database
+from debusine.domain.errors import Conflict, Unavailable
+from debusine.domain.events import AttemptEnded, ChangedElsewhere, Event, WorkerChanged, WorkRequestBecamePending
+from debusine.scheduler.alarm import Alarm
+from debusine.scheduler.dispatch import Dispatcher
+
+logger = logging.getLogger(__name__)
+
+#: After these there may be work for a worker that has none.
+WAKING = (AttemptEnded, WorkerChanged, WorkRequestBecamePending)
+
+
+class Scheduler:
+    """Assigns waiting work to idle workers whenever there may be something to assign.
+
+    Several may run on one database: every claim is conditional. A lost wake-up costs one interval.
+    """
+
+    def __init__(self, database: Database, dispatcher: Dispatcher, *, interval: float) -> None:
+        self.database = database
+        self.dispatcher = dispatcher
+        #: Seconds between two passes without any event.
+        self.interval = interval
+        self._alarm = Alarm()
+        self._stopping = False
+        database.subscribe(self._listen)
+
+    async def run(self) -> None:
+        """Assign waiting work until asked to stop."""
+        while not self._stopping:
+            await self.assign_waiting_work()
+            await self._alarm.wait(self.interval)
+
+    def stop(self) -> None:
+        """Have the loop end after the pass that is under way."""
+        self._stopping = True
+        self._alarm.ring()
+
+    async def assign_waiting_work(self) -> None:
+        """Make passes until one has nothing left to do."""
+        try:
+            while await self.database.write(self.dispatcher.assign_waiting_work):
+                pass
+        except (Unavailable, Conflict) as error:
+            logger.warning("A pass of the scheduler failed and will be made again: %s", error)
+
+    def _listen(self, events: Sequence[Event]) -> None:
+        if any(isinstance(event, WAKING) for event in events):
+            self._alarm.ring()
+        elif any(isinstance(event, ChangedElsewhere) for event in events):
+            self._alarm.ring_soon()

@@ -1,0 +1,121 @@
+"""Work requests: submitted, shown, listed, aborted."""
+
+from collections.abc import Sequence
+
+from attrs import frozen
+
+from debusine.db.unit_of_work import UnitOfWork
+from debusine.domain.accounts import Subject
+from debusine.domain.errors import NotAuthenticated
+from debusine.domain.events import WorkRequestBecamePending
+from debusine.domain.rights import Action
+from debusine.domain.work_requests import WorkRequest
+from debusine.domain.workspaces import Workspace
+from debusine.plugin import Task
+from debusine.protocol.cursors import Cursor
+from debusine.protocol.resources import WorkRequestSubmission
+from debusine.services import endings, event_reactions, rights, workspaces
+from debusine.services.lookups import ArtifactLookups
+from debusine.services.submissions import Tasks, check_lookups, find_task, structure_data
+
+
+@frozen
+class View:
+    """A work request with what its representation needs beside it."""
+
+    work_request: WorkRequest
+    #: The workspace's name.
+    workspace: str
+    artifacts: Sequence[int] = ()
+
+
+@frozen
+class Page:
+    """Some work requests of a list, newest first."""
+
+    views: Sequence[View]
+    #: Where the list goes on; None: nowhere.
+    next: Cursor | None = None
+    previous: Cursor | None = None
+
+
+def create(uow: UnitOfWork, subject: Subject, tasks: Tasks, submission: WorkRequestSubmission) -> View:
+    """Take a work request in, after every check that can be made now."""
+    workspace = workspaces.named(uow, subject, submission.workspace)
+    rights.authorize(uow, subject, Action.CREATE_WORK_REQUEST, workspace)
+    task = find_task(tasks, submission.task_name)
+    data = structure_data(task, submission.task_data)
+    event_reactions.check(uow, submission.event_reactions)
+    check_lookups(task, data, ArtifactLookups(uow, subject))
+    created = _insert(uow, subject, task, data, workspace, submission)
+    uow.publish(WorkRequestBecamePending(created.id, created.demand))
+    return View(created, workspace.name)
+
+
+def get(uow: UnitOfWork, subject: Subject, work_request: int) -> View:
+    """One work request; not found also when the subject may not see it."""
+    found = uow.work_requests.get_or_none(work_request)
+    if found is None:
+        raise rights.Hidden("work request", work_request)
+    rights.authorize(uow, subject, Action.READ_WORK_REQUEST, found)
+    return views(uow, [found])[0]
+
+
+def page(uow: UnitOfWork, subject: Subject, cursor: Cursor | None, size: int) -> Page:
+    """At most ``size`` work requests that the subject may see, newest first."""
+    rights.authorize(uow, subject, Action.READ_WORK_REQUEST)
+    # One more than wanted says whether the list goes on.
+    if cursor is not None and cursor.back:
+        found = uow.work_requests.newer(than=cursor.last, limit=size + 1)
+        return _page(views(uow, found[-size:]), older=True, newer=len(found) > size)
+    found = uow.work_requests.older(than=cursor.last if cursor else None, limit=size + 1)
+    return _page(views(uow, found[:size]), older=len(found) > size, newer=cursor is not None)
+
+
+def abort(uow: UnitOfWork, subject: Subject, work_request: int) -> View:
+    """Say that nobody wants it any more; ``IllegalTransition`` when it has ended already."""
+    found = uow.work_requests.get_or_none(work_request, lock=True)
+    if found is None:
+        raise rights.Hidden("work request", work_request)
+    rights.authorize(uow, subject, Action.CREATE_WORK_REQUEST, uow.workspaces.get(found.workspace))
+    return views(uow, [endings.abort(uow, found, by=subject.user.id if subject.user else None)])[0]
+
+
+def views(uow: UnitOfWork, work_requests: Sequence[WorkRequest]) -> Sequence[View]:
+    """What representations need, in a constant number of statements."""
+    names = uow.workspaces.names({work_request.workspace for work_request in work_requests})
+    artifacts = uow.artifacts.attached_to([work_request.id for work_request in work_requests])
+    return [View(found, names[found.workspace], artifacts[found.id]) for found in work_requests]
+
+
+def _insert(
+    uow: UnitOfWork,
+    subject: Subject,
+    task: type[Task[object]],
+    data: object,
+    workspace: Workspace,
+    submission: WorkRequestSubmission,
+) -> WorkRequest:
+    if subject.user is None:
+        raise NotAuthenticated("Only users submit work requests")
+    return uow.work_requests.insert(
+        workspace=workspace.id,
+        created_by=subject.user.id,
+        created_at=uow.now,
+        task_type=task.task_type,
+        task_name=task.name,
+        task_data=submission.task_data,
+        demand=uow.queues.demand_id(task.demand(data)),
+        event_reactions=submission.event_reactions,
+        timeout=submission.timeout,
+    )
+
+
+def _page(shown: Sequence[View], *, older: bool, newer: bool) -> Page:
+    if not shown:
+        return Page(())
+    return Page(
+        shown,
+        next=Cursor(shown[-1].work_request.id) if older else None,
+        previous=Cursor(shown[0].work_request.id, back=True) if newer else None,
+    )
