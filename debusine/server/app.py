@@ -8,10 +8,12 @@ from aiohttp import web
 from debusine.config import Settings
 from debusine.db.database import Database
 from debusine.plugin import SchedulerPolicy, Task
+from debusine.server.assigning import assigning_work
 from debusine.server.background import Background
 from debusine.server.keys import BACKGROUND, DATABASE, POLICY, SERVER, SETTINGS, STORES, TASKS
 from debusine.server.middlewares import answer_errors, check_scope, recognise
 from debusine.server.routes import add_routes
+from debusine.server.sockets.workers import close_worker_sockets, holding_worker_sockets
 from debusine.services.file_stores import FileStores
 
 #: On every answer; what serves content or pages adds its own.
@@ -42,6 +44,8 @@ def make_app(
     app[SERVER] = server
     app[BACKGROUND] = background
     add_routes(app)
+    app.cleanup_ctx.extend([assigning_work, holding_worker_sockets])
+    app.on_shutdown.append(close_worker_sockets)
     app.on_response_prepare.append(_add_security_headers)
     return app
 

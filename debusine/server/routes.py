@@ -7,7 +7,9 @@ from aiohttp import web
 from attrs import frozen
 
 from debusine.domain.rights import Action
+from debusine.server.api import work_requests, workers
 from debusine.server.health import health
+from debusine.server.sockets.workers import connect_worker
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -30,7 +32,22 @@ class Route:
 
 
 #: Each part of the server adds its lines here.
-ROUTES: tuple[Route, ...] = (Route("GET", "/health", health, Action.ANYBODY),)
+ROUTES: tuple[Route, ...] = (
+    Route("GET", "/health", health, Action.ANYBODY),
+    Route("POST", f"{API}/work-request/", work_requests.create_work_request, Action.CREATE_WORK_REQUEST),
+    Route("GET", f"{API}/work-request/", work_requests.list_work_requests, Action.READ_WORK_REQUEST),
+    Route("GET", f"{API}/work-request/{{id:\\d+}}/", work_requests.get_work_request, Action.READ_WORK_REQUEST),
+    Route("GET", f"{API}/work-request/get-next-for-worker/", work_requests.get_next_for_worker, Action.BE_A_WORKER),
+    Route(
+        "PUT",
+        f"{API}/work-request/{{id:\\d+}}/completed/",
+        work_requests.complete_work_request,
+        Action.COMPLETE_WORK_REQUEST,
+    ),
+    Route("POST", f"{API}/worker/register/", workers.register_worker, Action.ANYBODY),
+    Route("PUT", f"{API}/worker/dynamic-metadata/", workers.set_dynamic_metadata, Action.BE_A_WORKER),
+    Route("GET", f"{SOCKETS}/worker/connect/", connect_worker, Action.BE_A_WORKER, socket=True),
+)
 
 #: The line of the table by which a request was routed.
 TABLE = web.AppKey("table", dict[web.AbstractRoute, Route])

@@ -1,0 +1,95 @@
+"""The API of work requests."""
+
+from aiohttp import web
+from attrs import asdict
+
+from debusine.domain.errors import Invalid
+from debusine.protocol.cursors import Cursor
+from debusine.protocol.resources import CompletionReport, WorkRequestPage, WorkRequestResource, WorkRequestSubmission
+from debusine.server.answers import empty_answer, json_answer
+from debusine.server.keys import DATABASE, SETTINGS, TASKS
+from debusine.server.requests import attempt_header, path_id, running_header, structured, subject
+from debusine.server.urls import Urls, urls
+from debusine.services import attempts, work_requests
+from debusine.services.work_requests import View
+
+
+async def create_work_request(request: web.Request) -> web.Response:
+    """``POST work-request/``."""
+    submission = await structured(request, WorkRequestSubmission)
+    database, tasks = request.app[DATABASE], request.app[TASKS]
+    created = await database.write(work_requests.create, subject(request), tasks, submission)
+    return json_answer(resource_of(created, urls(request)))
+
+
+async def get_work_request(request: web.Request) -> web.Response:
+    """``GET work-request/ID/``."""
+    found = await request.app[DATABASE].read(work_requests.get, subject(request), path_id(request))
+    return json_answer(resource_of(found, urls(request)))
+
+
+async def list_work_requests(request: web.Request) -> web.Response:
+    """``GET work-request/``."""
+    cursor = Cursor.parse(request.query["cursor"]) if "cursor" in request.query else None
+    size = page_size(request)
+    page = await request.app[DATABASE].read(work_requests.page, subject(request), cursor, size)
+    known = urls(request)
+    return json_answer(
+        WorkRequestPage(
+            next=_url_of(request, known, page.next),
+            previous=_url_of(request, known, page.previous),
+            results=[resource_of(view, known) for view in page.views],
+        )
+    )
+
+
+async def get_next_for_worker(request: web.Request) -> web.Response:
+    """``GET work-request/get-next-for-worker/``."""
+    running = running_header(request)
+    handed_out = await request.app[DATABASE].write(attempts.get_next, subject(request), running)
+    if handed_out is None:
+        return empty_answer(web.HTTPNoContent.status_code)
+    return json_answer(resource_of(handed_out, urls(request)))
+
+
+async def complete_work_request(request: web.Request) -> web.Response:
+    """``PUT work-request/ID/completed/``."""
+    report = await structured(request, CompletionReport)
+    database, number = request.app[DATABASE], attempt_header(request)
+    await database.write(attempts.complete, subject(request), path_id(request), number, report)
+    return empty_answer()
+
+
+def resource_of(view: View, known: Urls) -> WorkRequestResource:
+    """A work request as it appears on the wire."""
+    work_request = view.work_request
+    values = asdict(work_request, recurse=False, filter=lambda field, _: field.name in SHOWN)
+    return WorkRequestResource(
+        **values,
+        url=known.work_request(view.workspace, work_request.id),
+        duration=work_request.duration,
+        artifacts=list(view.artifacts),
+        scope=known.scope,
+        workspace=view.workspace,
+    )
+
+
+#: What the noun and the resource have in common; the resource names its workspace.
+SHOWN = {field.name for field in WorkRequestResource.__attrs_attrs__} - {"workspace"}
+
+
+def page_size(request: web.Request) -> int:
+    """How many items a page is to have, at most."""
+    limits = request.app[SETTINGS].limits
+    text = request.query.get("page_size", str(limits.page_size))
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and 1 <= int(text) <= limits.max_page_size):
+        message = f"This must be a whole number from 1 to {limits.max_page_size}."
+        raise Invalid("Invalid query", validation_errors={"page_size": [message]})
+    return int(text)
+
+
+def _url_of(request: web.Request, known: Urls, cursor: Cursor | None) -> str | None:
+    if cursor is None:
+        return None
+    kept = {"page_size": request.query["page_size"]} if "page_size" in request.query else {}
+    return known.api("work-request/", cursor=str(cursor), **kept)

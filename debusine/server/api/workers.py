@@ -1,0 +1,25 @@
+"""The API by which workers speak of themselves."""
+
+from typing import Any
+
+from aiohttp import web
+
+from debusine.protocol.resources import WorkerRegistration
+from debusine.server.answers import empty_answer
+from debusine.server.keys import DATABASE
+from debusine.server.requests import structured, subject
+from debusine.services import workers
+
+
+async def register_worker(request: web.Request) -> web.Response:
+    """``POST worker/register/``."""
+    registration = await structured(request, WorkerRegistration)
+    await request.app[DATABASE].write(workers.register, registration)
+    return empty_answer(web.HTTPCreated.status_code)
+
+
+async def set_dynamic_metadata(request: web.Request) -> web.Response:
+    """``PUT worker/dynamic-metadata/``."""
+    metadata: dict[str, Any] = await structured(request, dict[str, Any])
+    await request.app[DATABASE].write(workers.set_dynamic_metadata, subject(request), metadata)
+    return empty_answer(web.HTTPNoContent.status_code)

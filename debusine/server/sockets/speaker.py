@@ -1,0 +1,76 @@
+"""A websocket on which only the server speaks."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import WSCloseCode, web
+
+from debusine.config import Limits
+from debusine.converter.json import dumps
+from debusine.protocol.messages import Text, say
+
+#: Seconds in which the other side may answer the closing of a socket.
+FAREWELL = 1.0
+
+
+def new_socket(limits: Limits) -> web.WebSocketResponse:
+    """A socket that closes when the other side gives no sign of life for one and a half heartbeats."""
+    return web.WebSocketResponse(
+        heartbeat=limits.heartbeat, max_msg_size=limits.websocket_frame, timeout=FAREWELL, compress=False
+    )
+
+
+async def say_and_close(socket: web.WebSocketResponse, message: Mapping[str, Any]) -> None:
+    """Say one last thing."""
+    await socket.send_str(dumps(message).decode())
+    await socket.close(code=WSCloseCode.OK)
+
+
+class Speaker:
+    """Says things on a socket one after the other; each waits at most once, so that the queue is bounded."""
+
+    def __init__(self, socket: web.WebSocketResponse, metadata_interval: float) -> None:
+        self.socket = socket
+        self.metadata_interval = metadata_interval
+        #: In order; a dictionary for the sake of its keys.
+        self._waiting: dict[Text, None] = {}
+        self._farewell: Mapping[str, Any] | None = None
+        self._something = asyncio.Event()
+
+    def say(self, text: Text) -> None:
+        """Have something said soon; what waits to be said already is not said twice."""
+        self._waiting[text] = None
+        self._something.set()
+
+    def end(self, farewell: Mapping[str, Any]) -> None:
+        """Have a last message said, and the socket closed."""
+        self._farewell = farewell
+        self._something.set()
+
+    async def run(self) -> None:
+        """Speak until the socket closes; whatever the other side says is ignored."""
+        speaking = asyncio.create_task(self._speak(), name="websocket speaker")
+        asking = asyncio.create_task(self._ask_for_metadata(), name="metadata timer")
+        try:
+            async for _ in self.socket:
+                pass
+        finally:
+            for task in (speaking, asking):
+                task.cancel()
+            await asyncio.gather(speaking, asking, return_exceptions=True)
+
+    async def _speak(self) -> None:
+        while self._farewell is None:
+            await self._something.wait()
+            self._something.clear()
+            while self._waiting and self._farewell is None:
+                text = next(iter(self._waiting))
+                del self._waiting[text]
+                await self.socket.send_str(dumps(say(text)).decode())
+        await say_and_close(self.socket, self._farewell)
+
+    async def _ask_for_metadata(self) -> None:
+        while True:
+            await asyncio.sleep(self.metadata_interval)
+            self.say(Text.REQUEST_DYNAMIC_METADATA)

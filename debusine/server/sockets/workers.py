@@ -1,0 +1,165 @@
+"""The sockets of workers: by them the server knows who is there, and workers hear that there is work."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+
+from aiohttp import web
+from attrs import frozen
+
+from debusine.config import Limits
+from debusine.db.database import Database
+from debusine.db.unit_of_work import UnitOfWork
+from debusine.domain.accounts import Subject
+from debusine.domain.errors import Conflict, Unavailable
+from debusine.domain.events import ChangedElsewhere, Event, TokenDisabled, WorkRequestAssigned
+from debusine.protocol.messages import TOKEN_DISABLED, Text, closing, rejection
+from debusine.scheduler.alarm import Alarm
+from debusine.server.keys import BACKGROUND, DATABASE, SERVER, SETTINGS
+from debusine.server.requests import running_header, subject
+from debusine.server.sockets.speaker import Speaker, new_socket, say_and_close
+from debusine.services import workers
+from debusine.services.attempts import Running
+
+logger = logging.getLogger(__name__)
+
+
+@frozen(eq=False)
+class WorkerSocket:
+    """A worker's socket that this server holds."""
+
+    worker: int
+    token: int
+    #: The number of the connection, by which the rows know it.
+    connection: int
+    speaker: Speaker
+
+
+async def connect_worker(request: web.Request) -> web.StreamResponse:
+    """``GET ws/1.0/worker/connect/``: accept whoever comes, then say why not, or hold on to the worker."""
+    running = running_header(request)
+    limits = request.app[SETTINGS].limits
+    socket = new_socket(limits)
+    await socket.prepare(request)
+    who = subject(request)
+    if who.worker is None or who.token is None:
+        await say_and_close(socket, rejection("The token is not that of an enabled worker", TOKEN_DISABLED))
+    else:
+        await request.app[WORKER_SOCKETS].serve(socket, who, running)
+    return socket
+
+
+class WorkerSockets:
+    """The sockets of all workers that are connected to this process, one for each worker."""
+
+    def __init__(self, database: Database, server: int, limits: Limits) -> None:
+        self.database = database
+        self.server = server
+        self.limits = limits
+        self._sockets: dict[int, WorkerSocket] = {}
+        self._alarm = Alarm()
+        database.subscribe(self._listen)
+
+    async def serve(self, socket: web.WebSocketResponse, who: Subject, running: Running | None) -> None:
+        """Hold a worker's socket until it closes; a newer one of the same worker closes it."""
+        assert who.worker is not None
+        assert who.token is not None
+        connected = await self.database.write(workers.connect, who.worker.id, self.server, running)
+        number = connected.worker.connection
+        held = WorkerSocket(who.worker.id, who.token.id, number, Speaker(socket, self.limits.metadata_interval))
+        try:
+            self._hold(held)
+            held.speaker.say(Text.CONNECTED)
+            held.speaker.say(Text.REQUEST_DYNAMIC_METADATA)
+            if connected.work_available:
+                held.speaker.say(Text.WORK_REQUEST_AVAILABLE)
+            await held.speaker.run()
+        finally:
+            await asyncio.shield(self._let_go(held))
+
+    async def run(self) -> None:
+        """Repeat what workers should have heard, and close what should be closed, again and again."""
+        while True:
+            await self._alarm.wait(self.limits.sweep)
+            await self.sweep()
+
+    async def sweep(self) -> None:
+        """Look once whether the rows say something that the sockets do not."""
+        held = list(self._sockets.values())
+        if not held:
+            return
+        try:
+            admitted, unfetched = await self.database.read(_facts, [each.worker for each in held])
+        except (Unavailable, Conflict) as error:
+            logger.warning("The workers' sockets could not be checked: %s", error)
+            return
+        for each in held:
+            _bring_up_to_date(each, admitted, each.worker in unfetched)
+
+    def close(self) -> None:
+        """Ask all workers to connect again; the server stops."""
+        for held in self._sockets.values():
+            held.speaker.end(closing("The server is stopping"))
+
+    def _hold(self, held: WorkerSocket) -> None:
+        older = self._sockets.get(held.worker)
+        self._sockets[held.worker] = held
+        logger.info("Worker %s is connected", held.worker)
+        if older is not None:
+            older.speaker.end(closing("The worker has connected again"))
+
+    async def _let_go(self, held: WorkerSocket) -> None:
+        if self._sockets.get(held.worker) is held:
+            del self._sockets[held.worker]
+        logger.info("Worker %s is disconnected", held.worker)
+        try:
+            await self.database.write(workers.disconnect, held.worker, held.connection)
+        except Unavailable as error:  # the next start, or another server, clears up
+            logger.warning("Worker %s could not be marked as disconnected: %s", held.worker, error)
+
+    def _listen(self, events: Sequence[Event]) -> None:
+        for event in events:
+            if isinstance(event, WorkRequestAssigned) and (held := self._sockets.get(event.worker)):
+                held.speaker.say(Text.WORK_REQUEST_AVAILABLE)
+            elif isinstance(event, TokenDisabled):
+                self._close_those_of(event.token)
+            elif isinstance(event, ChangedElsewhere):
+                self._alarm.ring_soon()
+
+    def _close_those_of(self, token: int) -> None:
+        for held in self._sockets.values():
+            if held.token == token:
+                held.speaker.end(_disabled())
+
+
+async def holding_worker_sockets(app: web.Application) -> AsyncIterator[None]:
+    """Have an application hold workers' sockets (a ``cleanup_ctx``)."""
+    sockets = WorkerSockets(app[DATABASE], app[SERVER], app[SETTINGS].limits)
+    app[WORKER_SOCKETS] = sockets
+    app[BACKGROUND].start("worker sockets", sockets.run())
+    yield
+
+
+async def close_worker_sockets(app: web.Application) -> None:
+    """Let go of every worker before the server waits for its handlers (an ``on_shutdown``)."""
+    app[WORKER_SOCKETS].close()
+
+
+def _facts(uow: UnitOfWork, held: Collection[int]) -> tuple[Mapping[int, int], frozenset[int]]:
+    return uow.workers.admitted(held, at=uow.now), uow.work_requests.unfetched(held)
+
+
+def _bring_up_to_date(held: WorkerSocket, admitted: Mapping[int, int], unfetched: bool) -> None:
+    if held.worker not in admitted:
+        held.speaker.end(_disabled())
+    elif admitted[held.worker] > held.connection:
+        held.speaker.end(closing("The worker has connected to another server"))
+    elif unfetched:
+        held.speaker.say(Text.WORK_REQUEST_AVAILABLE)
+
+
+def _disabled() -> dict[str, object]:
+    return closing("The token has been disabled", TOKEN_DISABLED)
+
+
+WORKER_SOCKETS = web.AppKey("worker sockets", WorkerSockets)
