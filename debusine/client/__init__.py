@@ -17,6 +17,7 @@ from debusine.client.errors import (
     NotInArtifact,
     Refused,
     SourceChanged,
+    StaleAttempt,
     Unreachable,
     WrongContent,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "Progress",
     "Refused",
     "SourceChanged",
+    "StaleAttempt",
     "Unreachable",
     "WorkerClient",
     "WrongContent",

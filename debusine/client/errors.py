@@ -47,6 +47,13 @@ class Conflicting(Refused):
     """Somebody was first: a stale attempt, or bytes that do not make the declared hash (409)."""
 
 
+class StaleAttempt(Conflicting):
+    """The work request goes on without this attempt, or not at all: what it made counts no more (409)."""
+
+    #: By which our servers name this among the conflicts.
+    TITLE = "stale attempt"
+
+
 class Busy(Refused):
     """The server, or a balancer before it, cannot answer just now but may later (429, 502, 503, 504)."""
 

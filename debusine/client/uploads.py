@@ -19,6 +19,7 @@ from debusine.client.errors import (
     ContentRefused,
     InvalidAnswer,
     SourceChanged,
+    StaleAttempt,
     Unreachable,
 )
 from debusine.client.transfer import BLOCK, Progress, no_progress, read_blocks
@@ -57,6 +58,8 @@ class Upload:
         for _ in range(TRIES):
             try:
                 return await self._send()
+            except StaleAttempt:
+                raise
             except Conflicting:
                 self._check_source()
         raise ContentRefused(self.path, TRIES)

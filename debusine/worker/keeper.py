@@ -2,12 +2,12 @@
 
 The runner starts this file as a program of its own, with the standard library alone::
 
-    keeper.py GRACE STDOUT STDERR PROGRAM [ARGUMENT...]
+    keeper.py GRACE STDIN STDOUT STDERR PROGRAM [ARGUMENT...]
 
-GRACE: seconds between TERM and KILL. STDOUT, STDERR: inherited descriptors for the command. Standard input is held open
-by the worker: when it closes, on purpose or because the worker is dead, the command is ended. Standard output gets
-one JSON object at the end. All descendants, also those that left their session, become children of this
-process when their parents die, so none can get away.
+GRACE: seconds between TERM and KILL. STDIN, STDOUT, STDERR: inherited descriptors for the command. The keeper's own
+standard input is held open by the worker: when it closes, on purpose or because the worker is dead, the command is
+ended. Its standard output gets one JSON object at the end. All descendants, also those that left their session, become
+its children when their parents die, so none can get away.
 """
 
 import contextlib
@@ -35,11 +35,11 @@ OUT_OF_MEMORY_SCORE = "500"
 
 def main(arguments: list[str]) -> None:
     """Run the command, wait for its end or for the word to end it, and report."""
-    grace, stdout, stderr, command = float(arguments[0]), int(arguments[1]), int(arguments[2]), arguments[3:]
+    grace, streams, command = float(arguments[0]), [int(number) for number in arguments[1:4]], arguments[4:]
     _set_process_option(PR_SET_CHILD_SUBREAPER, 1)
     keeper = Keeper()
     try:
-        keeper.start(command, stdout, stderr)
+        keeper.start(command, streams)
     except OSError as error:
         _report(missing=isinstance(error, FileNotFoundError), error=str(error))
         return
@@ -61,14 +61,14 @@ class Keeper:
         self.status: int | None = None
         self._wakeup = _wake_up_on(signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
-    def start(self, command: list[str], stdout: int, stderr: int) -> None:
+    def start(self, command: list[str], streams: list[int]) -> None:
         """Start the command as the leader of a session of its own."""
         # preexec_fn is safe here: this program has one thread.
         process = subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=stderr,
+            stdin=streams[0],
+            stdout=streams[1],
+            stderr=streams[2],
             start_new_session=True,
             preexec_fn=_prepare_child,
         )

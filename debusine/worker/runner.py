@@ -6,15 +6,18 @@ import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from attrs import define, field
 
 from debusine.domain.errors import DebusineError
 from debusine.worker.metering import Meter
 from debusine.worker.run_logs import RunLog
+
+#: Descriptors: input, output, errors.
+Streams: TypeAlias = tuple[int, int, int]
 
 KEEPER = Path(__file__).with_name("keeper.py")
 
@@ -45,16 +48,24 @@ class Runner:
     _logs: dict[Path, RunLog] = field(factory=dict, init=False)
 
     async def run(
-        self, argv: Sequence[str], *, log: Path, cwd: Path, env: Mapping[str, str], stdout: Path | None = None
+        self,
+        argv: Sequence[str],
+        *,
+        log: Path,
+        cwd: Path,
+        env: Mapping[str, str],
+        stdin: Path | None = None,
+        stdout: Path | None = None,
     ) -> int:
         """Run a command to its end and return its exit status, negative for a signal.
 
-        Output is appended to ``log``; ``stdout`` takes standard output apart. When cancelled, the command and all that
-        it started is gone before this returns. Raises ``FileNotFoundError`` when there is no such program.
+        Output is appended to ``log``; ``stdout`` takes standard output apart; ``stdin``: None for no input. When
+        cancelled, the command and all that it started is gone before this returns. Raises ``FileNotFoundError`` when
+        there is no such program.
         """
         kept = self._logs.setdefault(log, RunLog(log, LOG_LIMIT))
-        with _outputs(log, stdout) as (out, err):
-            process = await self._start(argv, out, err, cwd=cwd, env={**self.environment, **env})
+        with _streams(stdin, stdout, log) as streams:
+            process = await self._start(argv, streams, cwd=cwd, env={**self.environment, **env})
         watch = asyncio.create_task(self._watch(kept), name="log watch")
         try:
             report = await _report(process, argv[0])
@@ -64,16 +75,16 @@ class Runner:
         self.meter.add(report["cpu"], report["memory"])
         return int(report["status"])
 
-    async def _start(self, argv: Sequence[str], out: int, err: int, *, cwd: Path, env: Mapping[str, str]) -> Process:
-        keeper = (sys.executable, "-I", "-S", str(KEEPER), str(self.grace), str(out), str(err))
+    async def _start(self, argv: Sequence[str], streams: Streams, *, cwd: Path, env: Mapping[str, str]) -> Process:
+        keeper = (sys.executable, "-I", "-S", str(KEEPER), str(self.grace), *map(str, streams))
         # A session of its own: Ctrl-C on the worker's terminal reaches the worker alone.
         return await asyncio.create_subprocess_exec(
             *keeper,
             *argv,
             stdin=PIPE,
             stdout=PIPE,
-            stderr=err,
-            pass_fds=(out, err),
+            stderr=streams[-1],
+            pass_fds=streams,
             cwd=cwd,
             env=env,
             start_new_session=True,
@@ -104,14 +115,16 @@ async def _report(process: Process, program: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _outputs(log: Path, stdout: Path | None) -> Iterator[tuple[int, int]]:
-    err = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-    try:
-        out = err if stdout is None else os.open(stdout, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-        try:
-            yield out, err
-        finally:
-            if out != err:
-                os.close(out)
-    finally:
-        os.close(err)
+def _streams(stdin: Path | None, stdout: Path | None, log: Path) -> Iterator[Streams]:
+    """Descriptors for the input, the output and the errors of a command."""
+    with ExitStack() as opened:
+
+        def open_(path: Path, flags: int) -> int:
+            descriptor = os.open(path, flags | os.O_CLOEXEC, 0o644)
+            opened.callback(os.close, descriptor)
+            return descriptor
+
+        source = open_(stdin or Path(os.devnull), os.O_RDONLY)
+        errors = open_(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        output = errors if stdout is None else open_(stdout, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        yield source, output, errors

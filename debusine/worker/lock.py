@@ -1,0 +1,44 @@
+"""Only one worker at a time uses a state directory: the next one clears up what it takes for leftovers."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from debusine.domain.errors import ConfigurationError
+
+
+class AlreadyRunning(ConfigurationError):
+    """Another worker uses the same directories."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(
+            f"Another debusine-worker uses {directory}; stop it first, or set state-directory in config.ini"
+        )
+
+
+class UnusableDirectory(ConfigurationError):
+    """A directory that the worker needs cannot be used."""
+
+    def __init__(self, directory: Path, reason: str) -> None:
+        super().__init__(f"{directory} cannot be used ({reason}); make it writable, or name another in config.ini")
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Hold a directory for this process alone."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise UnusableDirectory(directory, error.strerror or str(error)) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise AlreadyRunning(directory) from None
+    try:
+        yield
+    finally:
+        os.close(descriptor)
