@@ -1,6 +1,7 @@
 """A connection to one server: requests with credentials, retries, and errors with types."""
 
 import logging
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -165,8 +166,10 @@ def _origin(url: URL) -> str:
 
 
 def _reason(error: Exception) -> str:
-    inner = getattr(error, "os_error", None)
-    return (getattr(inner, "strerror", None) or str(inner or error) or type(error).__name__).rstrip(".")
+    inner = getattr(error, "os_error", error)
+    if isinstance(inner, OSError) and inner.errno is not None and inner.errno > 0:
+        return os.strerror(inner.errno)  # asyncio's own text names addresses instead of the reason
+    return (getattr(inner, "strerror", None) or str(inner) or type(error).__name__).rstrip(".")
 
 
 def _surely_undone(error: Unreachable | Busy) -> bool:

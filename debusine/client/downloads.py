@@ -80,6 +80,8 @@ class Download:
     async def _check_start(self, response: aiohttp.ClientResponse, part: "Part") -> None:
         if response.status == HTTPStatus.OK:
             part.restart()
+        elif response.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            raise WrongContent(self.path)  # it is shorter than it was said to be
         elif response.status != HTTPStatus.PARTIAL_CONTENT:
             await refuse(response)
         elif _start(response.headers) != part.size:

@@ -1,6 +1,7 @@
 """Control files: .dsc and .changes as plain values, and the files that they list."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from debusine.debian.errors import MissingFile, UnreadablePackage, WrongFile
 
 #: Bytes; no real .dsc or .changes comes near.
 LARGEST = 16 << 20
+
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
 
 
 @frozen(kw_only=True)
@@ -119,4 +122,6 @@ def _listed(path: Path, item: Mapping[str, str], sha256: str | None) -> Listed:
         raise UnreadablePackage(path, f"it lists {name!r}, which is not the name of a file")
     if not size.isdecimal():
         raise UnreadablePackage(path, f"it lists {name} with the size {size!r}")
+    if sha256 is not None and not _SHA256.fullmatch(sha256):
+        raise UnreadablePackage(path, f"it lists {name} with the SHA-256 {sha256!r}")
     return Listed(name=name, size=int(size), sha256=sha256)
