@@ -23,6 +23,16 @@ KILLS = 3
 class Interrupting(FileStoreSuite):
     """An object is there as a whole or not at all."""
 
+    async def test_what_is_listed_during_a_storing_is_whole(self, backend: Backend, sources: Sources) -> None:
+        """A name in a store never shows a part of an object."""
+        source = sources.of_size(SIZE)
+        task = asyncio.create_task(stored(backend, source))
+        while not task.done():
+            for entry in await listed(backend):
+                digest = await backend.verify(source.file, dict(entry.data))
+                require(digest == source.file.digest, f"during store() entries() lists a part of an object: {digest}")
+        await task
+
     async def test_a_storing_that_is_cancelled_leaves_nothing(self, backend: Backend, sources: Sources) -> None:
         """Whenever it happens: a client went away, or the server stops."""
         source = sources.of_size(SIZE)

@@ -136,13 +136,27 @@ class TestStoring:
         assert files_below(options.base_directory) == []
 
 
+class TestCopying:
+    async def test_a_copy_has_no_name_in_the_store_before_it_is_whole(
+        self, options: LocalOptions, sources: Sources
+    ) -> None:
+        filesystem, source = HeldWhileCopying(), sources.of_size(100_000)
+        backend = await prepared(options, filesystem)
+        task = asyncio.create_task(backend.store(source.file, source.path))
+        await filesystem.held()
+
+        assert [entry async for entry in backend.entries()] == []
+        filesystem.go_on.set()
+        data = await task
+        assert [entry.data async for entry in backend.entries()] == [data]
+
+
 class TestCancelling:
     async def cancelled_in(self, filesystem: "Held", options: LocalOptions, sources: Sources) -> None:
-        backend, source = await prepared(options), sources.of_size(100_000)
-        backend = LocalFileStore(options, filesystem)
+        source = sources.of_size(100_000)
+        backend = await prepared(options, filesystem)
         task = asyncio.create_task(backend.store(source.file, source.path))
-        while not filesystem.entered.is_set():
-            await asyncio.sleep(0.001)
+        await filesystem.held()
         task.cancel()
         await asyncio.sleep(0.001)
         filesystem.go_on.set()
@@ -177,6 +191,11 @@ class Held(FileSystem):
     def hold(self) -> None:
         self.entered.set()
         assert self.go_on.wait(10)
+
+    async def held(self) -> None:
+        async with asyncio.timeout(10):
+            while not self.entered.is_set():
+                await asyncio.sleep(0.001)
 
 
 class HeldWhileCopying(Held):
