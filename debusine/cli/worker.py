@@ -30,6 +30,9 @@ from debusine.worker.workplace import Workplace
 
 logger = logging.getLogger(__name__)
 
+#: Its usual name.
+USER = "debusine-worker"
+
 #: Of the protocol: a token that others can read, and a registration that failed.
 NOT_KNOWN = 3
 NOT_FIT = 2
@@ -43,8 +46,8 @@ class StartedAsRoot(ConfigurationError):
 
     def __init__(self) -> None:
         super().__init__(
-            "debusine-worker does not run as root; use a user of its own, for instance: "
-            f"runuser -u {_other_user()} -- {sys.argv[0]}"
+            "debusine-worker does not run as root, because it builds what strangers send; "
+            f"run: {_as_other_user(Path(sys.argv[0]).absolute())}"
         )
 
 
@@ -140,11 +143,13 @@ def _warnings(tasks: Tasks, workplace: Workplace) -> list[str]:
     )
 
 
-def _other_user() -> str:
+def _as_other_user(program: Path) -> str:
     try:
-        return pwd.getpwnam("debusine-worker").pw_name
+        home = pwd.getpwnam(USER).pw_dir
     except KeyError:
-        return "USER"
+        return f"useradd --create-home {USER} && runuser -l {USER} -c {program}"
+    # runuser keeps the home of the one who calls it.
+    return f"runuser -u {USER} -- env HOME={home} {program}"
 
 
 def _end(error: DebusineError, status: int) -> None:

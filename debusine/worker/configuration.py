@@ -58,7 +58,7 @@ class Configuration:
 def read_configuration(directory: Path | None = None, environ: Mapping[str, str] = os.environ) -> Configuration:
     """Read the configuration in a directory, or in the first of the usual ones that is there."""
     places = [directory] if directory else usual_directories(environ)
-    found = next((place for place in places if (place / "config.ini").exists()), None)
+    found = next((place for place in places if os.access(place / "config.ini", os.F_OK)), None)
     if found is None:
         raise NoConfiguration(places)
     path = found / "config.ini"
