@@ -200,6 +200,11 @@ class Settings:
         return self.data_dir / "uploads"
 
     @property
+    def admin_socket(self) -> Path:
+        """Where the server answers the operator's commands."""
+        return self.data_dir / "admin.sock"
+
+    @property
     def sqlite(self) -> Path:
         """The embedded database."""
         return self.data_dir / "debusine.sqlite"

@@ -21,6 +21,7 @@ from debusine.db.schema import check_version, migrate
 from debusine.domain.errors import ConfigurationError
 from debusine.plugin.manager import PluginManager
 from debusine.scheduler.configured import build_policy
+from debusine.server.administration import administered
 from debusine.server.app import make_app
 from debusine.server.background import Background, running_background
 from debusine.server.beat import announced, keep_beating
@@ -65,6 +66,7 @@ async def serve(settings: Settings, bound: socket.socket) -> None:
         server = await stack.enter_async_context(announced(database, alone=settings.database is None))
         background = await stack.enter_async_context(running_background())
         app = make_app(settings, database, stores, tasks, policy, server, background)
+        await stack.enter_async_context(administered(settings, database))
         await stack.enter_async_context(serving(app, bound, settings.limits))
         background.start("beat", keep_beating(database, server))
         greet(settings, url_of(bound))

@@ -47,6 +47,11 @@ class TokenRepository(Repository[Token]):
             statement = statement.where(self.table.c.hash == key_hash(key))
         return self._all(statement)
 
+    def of_workers(self) -> Sequence[Token]:
+        """The tokens of all workers."""
+        workers = tables.workers
+        return self._all(sa.select(self.table).join(workers, workers.c.token == self.table.c.id))
+
     def subject(self, key: str) -> Subject | None:
         """The token with this key and whose it is, in one statement; None: no token has it."""
         row = self.connection.execute(_SUBJECT, {"wanted": key_hash(key)}).one_or_none()

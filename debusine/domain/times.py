@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import attrs
 
+#: Before everything.
+EPOCH = datetime.fromtimestamp(0, UTC)
+
 
 def now() -> datetime:
     """The present moment in UTC; the only place that asks the clock."""

@@ -1,14 +1,52 @@
-"""Accounts: who somebody is by the key that came with a request."""
+"""Accounts: who somebody is by the key that came with a request, and how accounts are made and closed."""
 
+import re
 from datetime import datetime, timedelta
+from typing import Any
 
 from attrs import evolve
 
 from debusine.db.unit_of_work import UnitOfWork
-from debusine.domain.accounts import ANONYMOUS, Subject, Token
+from debusine.domain.accounts import ANONYMOUS, Subject, Token, TokenKind, User
+from debusine.domain.errors import Conflict, Invalid, NotFound
+from debusine.domain.events import TokenDisabled, WorkerChanged
+from debusine.domain.secrets import key_hash, new_key
+from debusine.domain.workers import Worker
 
 #: ``last_seen_at`` is written at most this often for a token.
 SEEN_INTERVAL = timedelta(minutes=1)
+
+USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9@+._-]{0,149}")
+
+
+class InvalidUsername(Invalid):
+    """A name would not do on a terminal or in a URL."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name!r} cannot be the name of a user: use letters, digits and any of @ + . _ -")
+
+
+class UserExists(Conflict):
+    """A user has this name already."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"There is a user {name!r} already; give them a token with: debusine-admin token create {name}"
+        )
+
+
+class UnknownUser(NotFound):
+    """Nobody has this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no user {name!r}; make one with: debusine-admin user create {name}")
+
+
+class UnknownWorker(NotFound):
+    """No worker has this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no worker {name!r}; see: debusine-admin worker list")
 
 
 def authenticate(uow: UnitOfWork, key: str) -> Subject:
@@ -35,6 +73,45 @@ def recognise(uow: UnitOfWork, key: str) -> tuple[Subject, bool]:
 def note_seen(uow: UnitOfWork, token: int) -> None:
     """Write down that a token was used."""
     uow.tokens.note_seen(token, at=uow.now, unless_since=uow.now - SEEN_INTERVAL)
+
+
+def create_user(uow: UnitOfWork, name: str, *, superuser: bool = False) -> User:
+    """Add a user, who has neither password nor token yet."""
+    if not USERNAME.fullmatch(name):
+        raise InvalidUsername(name)
+    if uow.users.by_username(name) is not None:
+        raise UserExists(name)
+    return uow.users.insert(username=name, is_superuser=superuser, date_joined=uow.now)
+
+
+def create_user_token(uow: UnitOfWork, username: str) -> str:
+    """Give a user an enabled token; returns its key, which nobody can read again."""
+    user = uow.users.by_username(username)
+    if user is None:
+        raise UnknownUser(username)
+    return _create_token(uow, TokenKind.USER, user=user.id)[1]
+
+
+def create_worker_token(uow: UnitOfWork, *, comment: str) -> tuple[Token, str]:
+    """Make an enabled token for a worker; returns it with its key."""
+    return _create_token(uow, TokenKind.WORKER, comment=comment)
+
+
+def set_worker_enabled(uow: UnitOfWork, name: str, *, enabled: bool) -> tuple[Worker, Token]:
+    """Open or close the farm for a worker; whoever holds its socket hears of it."""
+    worker = uow.workers.get_worker_or_none(name)
+    if worker is None or worker.token is None:
+        raise UnknownWorker(name)
+    before = uow.tokens.get(worker.token, lock=True)
+    after = before.enable() if enabled else before.disable()
+    uow.tokens.save(after, expecting=before)
+    uow.publish(WorkerChanged(worker.id) if enabled else TokenDisabled(after.id, after.hash))
+    return worker, after
+
+
+def _create_token(uow: UnitOfWork, kind: TokenKind, **values: Any) -> tuple[Token, str]:
+    key = new_key()
+    return uow.tokens.insert(kind=kind, hash=key_hash(key), enabled=True, created_at=uow.now, **values), key
 
 
 def _seen_lately(token: Token, at: datetime) -> bool:

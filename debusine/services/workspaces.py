@@ -48,6 +48,11 @@ def default_workspace(uow: UnitOfWork) -> Workspace:
     return uow.workspaces.default() or create_with_name(uow, DEFAULT_WORKSPACE)
 
 
+def furnished(uow: UnitOfWork) -> bool:
+    """Whether the farm has its default workspace already."""
+    return uow.workspaces.default() is not None
+
+
 def create_with_name(uow: UnitOfWork, name: str, *, public: bool = False, store: str | None = None) -> Workspace:
     """Make a workspace, by default with the store ``Default``."""
     check_name("workspace", name)

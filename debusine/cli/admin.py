@@ -1,0 +1,215 @@
+"""``debusine-admin``: the operator's command."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+from attrs import frozen
+
+from debusine.cli.operator import PROGRAM, perform
+from debusine.cli.output import print_result, sentence, tell
+from debusine.cli.tables import print_table
+from debusine.config import Settings, read_settings
+from debusine.domain.errors import ConfigurationError, DebusineError
+
+
+@frozen
+class Operator:
+    """What the options before the command say."""
+
+    config: Path | None
+    data_dir: Path | None
+    as_json: bool
+
+    def settings(self) -> Settings:
+        """The server's settings."""
+        return read_settings(config=self.config, data_dir=self.data_dir)
+
+    def perform(self, command: str, arguments: Mapping[str, Any] | None = None) -> Any:
+        """Carry out a command of the table."""
+        return perform(self.settings(), command, arguments or {})
+
+    def show(self, result: Any, sentence: str) -> None:
+        """Print what was done: as a sentence, or as JSON."""
+        if self.as_json:
+            print_result(result, as_json=True)
+        else:
+            click.echo(sentence)
+
+    def show_rows(self, rows: list[dict[str, Any]], columns: Mapping[str, str], empty: str) -> None:
+        """Print a list: as a table, or as JSON."""
+        if self.as_json:
+            print_result(rows, as_json=True)
+        elif rows:
+            print_table(rows, columns)
+        else:
+            tell(empty)
+
+
+class Program(click.Group):
+    """A group of commands whose errors are one sentence each."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; status 2 when the configuration is wrong, 1 when the farm refuses."""
+        try:
+            return super().invoke(ctx)
+        except DebusineError as error:
+            tell(f"{PROGRAM}: {sentence(error)}")
+            sys.exit(2 if isinstance(error, ConfigurationError) else 1)
+
+
+@click.group(cls=Program)
+@click.option("--config", type=click.Path(path_type=Path), help="The server's TOML file.")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="The server's data directory.")
+@click.option("--json", "as_json", is_flag=True, help="Print results as JSON.")
+@click.version_option(package_name="debusine", prog_name=PROGRAM)
+@click.pass_context
+def main(context: click.Context, config: Path | None, data_dir: Path | None, as_json: bool) -> None:
+    """Run a farm: users, tokens, workers, workspaces; the same while its server runs and while it does not."""
+    context.obj = Operator(config, data_dir, as_json)
+
+
+@main.group()
+def user() -> None:
+    """The people who use the farm."""
+
+
+@user.command("create")
+@click.argument("name")
+@click.option("--superuser", is_flag=True, help="Let them administer the farm.")
+@click.pass_obj
+def create_user(operator: Operator, name: str, superuser: bool) -> None:
+    """Add a user."""
+    made = operator.perform("user create", {"name": name, "superuser": superuser})
+    operator.show(made, f"The user {name} was made. To give them a token: {PROGRAM} token create {name}")
+
+
+@main.group()
+def token() -> None:
+    """The keys by which users are known."""
+
+
+@token.command("create")
+@click.argument("user")
+@click.pass_obj
+def create_token(operator: Operator, user: str) -> None:
+    """Make a token for a user and print its key, which is shown this once."""
+    made = operator.perform("token create", {"user": user})
+    operator.show(made, made["key"])
+
+
+@main.group()
+def worker() -> None:
+    """The machines that take work."""
+
+
+WORKER_COLUMNS = {
+    "name": "Name",
+    "enabled": "Enabled",
+    "connected_at": "Connected since (UTC)",
+    "last_seen_at": "Last seen",
+    "registered_at": "Registered",
+}
+
+
+@worker.command("list")
+@click.pass_obj
+def list_workers(operator: Operator) -> None:
+    """Show every worker."""
+    rows = operator.perform("worker list")
+    operator.show_rows(rows, WORKER_COLUMNS, "There is no worker yet; one registers when debusine-worker starts.")
+
+
+@worker.command("enable")
+@click.argument("name")
+@click.pass_obj
+def enable_worker(operator: Operator, name: str) -> None:
+    """Let a worker take work."""
+    operator.show(operator.perform("worker enable", {"name": name}), f"The worker {name} is enabled.")
+
+
+@worker.command("disable")
+@click.argument("name")
+@click.pass_obj
+def disable_worker(operator: Operator, name: str) -> None:
+    """Let a worker take no more work."""
+    operator.show(operator.perform("worker disable", {"name": name}), f"The worker {name} is disabled.")
+
+
+@worker.command("create")
+@click.argument("fqdn")
+@click.pass_obj
+def create_worker(operator: Operator, fqdn: str) -> None:
+    """Add an enabled worker ahead of its first start and print its key, for its file `token`."""
+    made = operator.perform("worker create", {"fqdn": fqdn})
+    operator.show(made, made["key"])
+
+
+@main.group()
+def workspace() -> None:
+    """The rooms of artifacts and work requests."""
+
+
+WORKSPACE_COLUMNS = {"name": "Name", "public": "Public", "store": "Store", "other_stores": "Other stores"}
+
+
+@workspace.command("create")
+@click.argument("name")
+@click.option("--public", is_flag=True, help="Let everybody read it without a token.")
+@click.option("--store", help="Where its files go [default: the store Default].")
+@click.pass_obj
+def create_workspace(operator: Operator, name: str, public: bool, store: str | None) -> None:
+    """Add a workspace."""
+    made = operator.perform("workspace create", {"name": name, "public": public, "store": store})
+    operator.show(made, _workspace(made, "was made:"))
+
+
+@workspace.command("set")
+@click.argument("name")
+@click.option("--public/--private", default=None, help="Who may read it without a token.")
+@click.option("--store", help="Where its new files go.")
+@click.pass_obj
+def set_workspace(operator: Operator, name: str, public: bool | None, store: str | None) -> None:
+    """Change a workspace."""
+    if public is None and store is None:
+        raise click.UsageError("Say what to change: --public, --private or --store STORE.")
+    changed = operator.perform("workspace set", {"name": name, "public": public, "store": store})
+    operator.show(changed, _workspace(changed, "is now"))
+
+
+@workspace.command("list")
+@click.pass_obj
+def list_workspaces(operator: Operator) -> None:
+    """Show every workspace."""
+    rows = operator.perform("workspace list")
+    operator.show_rows(rows, WORKSPACE_COLUMNS, "There is no workspace yet; start the server once.")
+
+
+PLUGIN_COLUMNS = {"plugin": "Plugin", "version": "Version", "hooks": "Hooks", "classes": "Offers", "error": "Problem"}
+
+
+@main.command()
+@click.pass_obj
+def plugins(operator: Operator) -> None:
+    """Show what is installed, what it offers, and what cannot be used and why."""
+    from debusine.cli.plugins import plugin_rows
+
+    operator.show_rows(plugin_rows(), PLUGIN_COLUMNS, "No plugin is installed.")
+
+
+@main.command()
+@click.pass_obj
+def migrate(operator: Operator) -> None:
+    """Bring the database to the version of this debusine; its servers must not run."""
+    from debusine.cli.migrating import migrate_database
+
+    result = migrate_database(operator.settings())
+    state = "was brought to" if result["changed"] else "has already"
+    operator.show(result, f"The database {state} version {result['version']}.")
+
+
+def _workspace(row: Mapping[str, Any], state: str) -> str:
+    access = "public" if row["public"] else "private"
+    return f"The workspace {row['name']} {state} {access}; its files go to the store {row['store']}."

@@ -1,0 +1,226 @@
+"""Administration: what the operator can do, as one table of commands; and the one way to carry a command out."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from attrs import field, frozen, validators
+
+from debusine.converter.structure import structure, unstructure
+from debusine.db.unit_of_work import UnitOfWork
+from debusine.domain.accounts import Subject, Token, User
+from debusine.domain.errors import NotFound
+from debusine.domain.rights import Action
+from debusine.domain.times import EPOCH
+from debusine.domain.workers import Worker
+from debusine.domain.workspaces import Workspace
+from debusine.services import accounts, workers, workspaces
+from debusine.services.rights import authorize
+
+#: Whoever may open the server's own socket or its database.
+OPERATOR = Subject(user=User(id=0, username="operator", is_superuser=True, date_joined=EPOCH))
+
+
+class UnknownCommand(NotFound):
+    """The server does not know the command: it is of another version."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The server knows no command {name!r}; use the debusine-admin of its version")
+
+
+@frozen(kw_only=True)
+class Nothing:
+    """No arguments."""
+
+
+@frozen(kw_only=True)
+class UserCreate:
+    """``user create``."""
+
+    name: str
+    superuser: bool = False
+
+
+@frozen(kw_only=True)
+class TokenCreate:
+    """``token create``."""
+
+    user: str
+
+
+@frozen(kw_only=True)
+class WorkerName:
+    """``worker enable`` and ``worker disable``."""
+
+    name: str
+
+
+@frozen(kw_only=True)
+class WorkerCreate:
+    """``worker create``."""
+
+    fqdn: str = field(validator=[validators.min_len(1), validators.max_len(400)])
+
+
+@frozen(kw_only=True)
+class WorkspaceCreate:
+    """``workspace create``."""
+
+    name: str
+    public: bool = False
+    #: None: the store ``Default``.
+    store: str | None = None
+
+
+@frozen(kw_only=True)
+class WorkspaceSet:
+    """``workspace set``; None: as it is."""
+
+    name: str
+    public: bool | None = None
+    store: str | None = None
+
+
+@frozen(kw_only=True)
+class UserRow:
+    """A user, for the operator."""
+
+    name: str
+    superuser: bool
+
+
+@frozen(kw_only=True)
+class NewKey:
+    """A key that is shown this once."""
+
+    key: str
+
+
+@frozen(kw_only=True)
+class WorkerRow:
+    """A worker, for the operator."""
+
+    name: str
+    enabled: bool
+    #: None: it is not connected.
+    connected_at: datetime | None
+    registered_at: datetime
+    last_seen_at: datetime | None
+
+
+@frozen(kw_only=True)
+class WorkspaceRow:
+    """A workspace, for the operator."""
+
+    name: str
+    public: bool
+    #: Where new files go.
+    store: str
+    other_stores: list[str]
+
+
+def create_user(uow: UnitOfWork, arguments: UserCreate) -> UserRow:
+    """Add a user, who has no token yet."""
+    user = accounts.create_user(uow, arguments.name, superuser=arguments.superuser)
+    return UserRow(name=user.username, superuser=user.is_superuser)
+
+
+def create_token(uow: UnitOfWork, arguments: TokenCreate) -> NewKey:
+    """Give a user a token."""
+    return NewKey(key=accounts.create_user_token(uow, arguments.user))
+
+
+def list_workers(uow: UnitOfWork, _: Nothing) -> list[WorkerRow]:
+    """Show every worker, by name."""
+    tokens = {token.id: token for token in uow.tokens.of_workers()}
+    return [_worker_row(worker, tokens.get(worker.token or 0)) for worker in uow.workers.all()]
+
+
+def enable_worker(uow: UnitOfWork, arguments: WorkerName) -> WorkerRow:
+    """Let a worker take work."""
+    return _worker_row(*accounts.set_worker_enabled(uow, arguments.name, enabled=True))
+
+
+def disable_worker(uow: UnitOfWork, arguments: WorkerName) -> WorkerRow:
+    """Let a worker take no more work; its socket is closed, and what it runs goes to another."""
+    return _worker_row(*accounts.set_worker_enabled(uow, arguments.name, enabled=False))
+
+
+def create_worker(uow: UnitOfWork, arguments: WorkerCreate) -> NewKey:
+    """Add a worker, enabled, before it has ever connected."""
+    token, key = accounts.create_worker_token(uow, comment=f"made for {arguments.fqdn}")
+    workers.create_worker(uow, arguments.fqdn, token.id)
+    return NewKey(key=key)
+
+
+def create_workspace(uow: UnitOfWork, arguments: WorkspaceCreate) -> WorkspaceRow:
+    """Add a workspace."""
+    made = workspaces.create_with_name(uow, arguments.name, public=arguments.public, store=arguments.store)
+    return _workspace_row(made, _store_names(uow))
+
+
+def set_workspace(uow: UnitOfWork, arguments: WorkspaceSet) -> WorkspaceRow:
+    """Change a workspace."""
+    changed = workspaces.change(uow, arguments.name, public=arguments.public, store=arguments.store)
+    return _workspace_row(changed, _store_names(uow))
+
+
+def list_workspaces(uow: UnitOfWork, _: Nothing) -> list[WorkspaceRow]:
+    """Show every workspace, by name."""
+    names = _store_names(uow)
+    return [_workspace_row(workspace, names) for workspace in uow.workspaces.all()]
+
+
+@frozen
+class Command:
+    """One line of the table."""
+
+    arguments: type[Any]
+    action: Action
+    service: Callable[[UnitOfWork, Any], Any]
+
+
+COMMANDS: Mapping[str, Command] = {
+    "user create": Command(UserCreate, Action.ADMINISTER, create_user),
+    "token create": Command(TokenCreate, Action.ADMINISTER, create_token),
+    "worker list": Command(Nothing, Action.ADMINISTER, list_workers),
+    "worker enable": Command(WorkerName, Action.ADMINISTER, enable_worker),
+    "worker disable": Command(WorkerName, Action.ADMINISTER, disable_worker),
+    "worker create": Command(WorkerCreate, Action.ADMINISTER, create_worker),
+    "workspace create": Command(WorkspaceCreate, Action.ADMINISTER, create_workspace),
+    "workspace set": Command(WorkspaceSet, Action.ADMINISTER, set_workspace),
+    "workspace list": Command(Nothing, Action.ADMINISTER, list_workspaces),
+}
+
+
+def perform(uow: UnitOfWork, subject: Subject, name: str, arguments: Mapping[str, Any]) -> Any:
+    """Carry out a command of the table with plain values, and return plain values."""
+    if name not in COMMANDS:
+        raise UnknownCommand(name)
+    command = COMMANDS[name]
+    authorize(uow, subject, command.action)
+    structured = structure(dict(arguments), command.arguments, title=f"Cannot {name}")
+    return unstructure(command.service(uow, structured))
+
+
+def _worker_row(worker: Worker, token: Token | None) -> WorkerRow:
+    return WorkerRow(
+        name=worker.name,
+        enabled=token is not None and token.enabled,
+        connected_at=worker.connected_at,
+        registered_at=worker.registered_at,
+        last_seen_at=token.last_seen_at if token else None,
+    )
+
+
+def _workspace_row(workspace: Workspace, stores: Mapping[int, str]) -> WorkspaceRow:
+    return WorkspaceRow(
+        name=workspace.name,
+        public=workspace.public,
+        store=stores[workspace.default_file_store],
+        other_stores=[stores[store] for store in workspace.other_file_stores],
+    )
+
+
+def _store_names(uow: UnitOfWork) -> dict[int, str]:
+    return {store.id: store.name for store in uow.file_stores.all()}
