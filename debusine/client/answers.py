@@ -54,7 +54,8 @@ async def read_answer(response: aiohttp.ClientResponse) -> Answer:
 async def refuse(response: aiohttp.ClientResponse) -> NoReturn:
     """Raise what an answer that is not a good one means."""
     problem = _problem(await response.content.read(MOST_OF_AN_ERROR)) if _speaks_json(response) else None
-    raise refusal(response.status, problem or _bare(response), _retry_after(response))
+    asked = f"{response.method} {response.url}"
+    raise refusal(response.status, problem or _bare(response, asked), asked, _retry_after(response))
 
 
 def _media_type(response: aiohttp.ClientResponse) -> str:
@@ -86,9 +87,9 @@ def _list(told: Any) -> list[Any]:
     return told if isinstance(told, list) else [told]
 
 
-def _bare(response: aiohttp.ClientResponse) -> Problem:
+def _bare(response: aiohttp.ClientResponse, asked: str) -> Problem:
     phrase = responses.get(response.status, response.reason or "")
-    return Problem(f"The server answered {response.status} {phrase}".rstrip(), f"{response.method} {response.url}")
+    return Problem(f"The server answered {response.status} {phrase}".rstrip(), asked)
 
 
 def _retry_after(response: aiohttp.ClientResponse) -> float | None:

@@ -29,10 +29,12 @@ class InvalidAnswer(DebusineError):
 class Refused(DebusineError):
     """The server answered with an error."""
 
-    def __init__(self, status: int, problem: Problem) -> None:
+    def __init__(self, status: int, problem: Problem, request: str = "") -> None:
         super().__init__(problem.title, detail=problem.detail, validation_errors=problem.validation_errors)
         #: HTTP's.
         self.status = status
+        #: What was asked: method and URL.
+        self.request = request
 
 
 class Forbidden(Refused):
@@ -73,9 +75,9 @@ _KINDS: dict[int, type[Refused]] = {
 }
 
 
-def refusal(status: int, problem: Problem, retry_after: float | None = None) -> Refused:
+def refusal(status: int, problem: Problem, request: str = "", retry_after: float | None = None) -> Refused:
     """The error for an answer's status."""
-    error = _KINDS.get(status, Refused)(status, problem)
+    error = _KINDS.get(status, Refused)(status, problem, request)
     if isinstance(error, Busy):
         error.retry_after = retry_after
     return error

@@ -15,8 +15,14 @@ def hint(error: DebusineError, options: Options) -> str:
         return f"Check the token in {place}; its owner may have to be allowed to do this."
     if isinstance(error, InvalidAnswer) and place:
         return f"Check api-url in {place}."
-    if isinstance(error, Missing) and "orkspace" in error.title:
+    return _advice_on_missing(error, place) if isinstance(error, Missing) else ""
+
+
+def _advice_on_missing(error: Missing, place: str) -> str:
+    if "orkspace" in error.title:
         return "Choose another one with --workspace."
+    if error.title in {"Not Found", "The server answered 404 Not Found"}:  # HTTP's words, not those of the API
+        return f"The server knows no {error.request}; check api-url in {place}."
     return ""
 
 

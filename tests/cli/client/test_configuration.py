@@ -140,6 +140,13 @@ def test_another_program_behind_the_address_is_told(farm: Farm) -> None:
     assert "Check api-url in [server:local] of " in result.stderr
 
 
+def test_an_address_outside_the_api_is_told(farm: Farm) -> None:
+    farm.config.write_text(farm.config.read_text().replace("/api", "/elsewhere"))
+    result = farm.run("show-artifact", 1)
+    assert result.exit_code == 3
+    assert f"knows no GET {farm.origin}/elsewhere/1.0/artifact/1/; check api-url in [server:local]" in result.stderr
+
+
 @pytest.mark.parametrize("command", ["", *debusine.commands])
 def test_every_help_has_examples(command: str) -> None:
     result = CliRunner().invoke(debusine, [*command.split(), "--help"])
