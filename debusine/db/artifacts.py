@@ -1,8 +1,15 @@
 """Artifacts and their relations in the database."""
 
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
 from debusine.db import tables
+from debusine.db.batches import batches
+from debusine.db.engine import insert_or_ignore
 from debusine.db.repository import Repository
-from debusine.domain.artifacts import Artifact, ArtifactRelation
+from debusine.domain.artifacts import Artifact, ArtifactRelation, RelationType
 
 
 class ArtifactRepository(Repository[Artifact]):
@@ -12,6 +19,47 @@ class ArtifactRepository(Repository[Artifact]):
     noun = Artifact
     title = "artifact"
 
+    def with_ids(self, ids: Collection[int]) -> Sequence[Artifact]:
+        """Those of these artifacts that exist, by id."""
+        found: list[Artifact] = []
+        for batch in batches(sorted(ids)):
+            found += self._all(sa.select(self.table).where(self.table.c.id.in_(batch)).order_by(self.table.c.id))
+        return found
+
+    def made_in(self, work_request: int, attempt: int) -> Sequence[Artifact]:
+        """What one attempt has made, by id."""
+        return self._all(
+            sa.select(self.table).where(*self._of_attempt(work_request, attempt)).order_by(self.table.c.id)
+        )
+
+    def attach(self, work_request: int, attempt: int) -> None:
+        """Let what an attempt has made count among its work request's artifacts."""
+        self.connection.execute(
+            sa.update(self.table).where(*self._of_attempt(work_request, attempt)).values(attached=True)
+        )
+
+    def attached_to(self, work_requests: Collection[int]) -> dict[int, list[int]]:
+        """Work request → the ids of its artifacts, ascending; in one statement for all of them."""
+        maker = self.table.c.created_by_work_request
+        statement = sa.select(maker, self.table.c.id).where(maker.in_(work_requests), self.table.c.attached)
+        found: dict[int, list[int]] = {work_request: [] for work_request in work_requests}
+        for work_request, artifact in self.connection.execute(statement.order_by(self.table.c.id)):
+            found[work_request].append(artifact)
+        return found
+
+    def expired(self, at: datetime) -> Sequence[Artifact]:
+        """Those whose time is over, by id."""
+        return self._all(sa.select(self.table).where(self.table.c.expire_at <= at).order_by(self.table.c.id))
+
+    def not_expired(self, at: datetime) -> Sequence[Artifact]:
+        """Those whose time is not over, or that never expire, by id."""
+        lasting = sa.or_(self.table.c.expire_at.is_(None), self.table.c.expire_at > at)
+        return self._all(sa.select(self.table).where(lasting).order_by(self.table.c.id))
+
+    def _of_attempt(self, work_request: int, attempt: int) -> tuple[sa.ColumnElement[bool], ...]:
+        columns = self.table.c
+        return columns.created_by_work_request == work_request, columns.created_by_attempt == attempt
+
 
 class RelationRepository(Repository[ArtifactRelation]):
     """Finds and keeps relations between artifacts."""
@@ -19,3 +67,22 @@ class RelationRepository(Repository[ArtifactRelation]):
     table = tables.artifact_relations
     noun = ArtifactRelation
     title = "relation"
+
+    def get_or_create(self, artifact: int, target: int, type_: RelationType) -> tuple[ArtifactRelation, bool]:
+        """The relation, and whether it is new."""
+        columns = self.table.c
+        values = {"artifact": artifact, "target": target, "type": type_}
+        insert = insert_or_ignore(self.connection, self.table).values(values).returning(self.table)
+        if (row := self.connection.execute(insert).one_or_none()) is not None:
+            return self._noun(row), True
+        same = (columns.artifact == artifact, columns.target == target, columns.type == type_)
+        return self._noun(self.connection.execute(sa.select(self.table).where(*same)).one()), False
+
+    def between(self, artifact: int | None, target: int | None) -> Sequence[ArtifactRelation]:
+        """The relations that go out from an artifact, or lead to one, or both; by id."""
+        statement = sa.select(self.table).order_by(self.table.c.id)
+        if artifact is not None:
+            statement = statement.where(self.table.c.artifact == artifact)
+        if target is not None:
+            statement = statement.where(self.table.c.target == target)
+        return self._all(statement)

@@ -8,12 +8,10 @@ import sqlalchemy as sa
 from debusine.db.accounts import TokenRepository, UserRepository
 from debusine.db.artifacts import ArtifactRepository, RelationRepository
 from debusine.db.attempts import AttemptRepository
-from debusine.db.attempts import AttemptRepository
 from debusine.db.file_stores import FileStoreRepository
 from debusine.db.files import FileInStoreRepository, FileRepository
 from debusine.db.files_in_artifacts import FileInArtifactRepository, UploadRepository
 from debusine.db.notifications import ChannelRepository
-from debusine.db.queues import QueueRepository
 from debusine.db.queues import QueueRepository
 from debusine.db.servers import ServerRepository
 from debusine.db.work_requests import WorkRequestRepository
@@ -97,11 +95,6 @@ class UnitOfWork:
     def servers(self) -> ServerRepository:
         """Server processes."""
         return ServerRepository(self.connection)
-
-    @cached_property
-    def queues(self) -> QueueRepository:
-        """What waits, by demand and workspace."""
-        return QueueRepository(self.connection)
 
     @cached_property
     def workers(self) -> WorkerRepository:

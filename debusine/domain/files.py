@@ -159,6 +159,11 @@ class ArtifactPath(str):
             raise InvalidPath(text, reason)
         return super().__new__(cls, text)
 
+    @classmethod
+    def known(cls, text: str) -> Self:
+        """A path that passed the rules before: the checks cost time, and the database holds only such."""
+        return super().__new__(cls, text)
+
     @property
     def name(self) -> str:
         """The last component."""

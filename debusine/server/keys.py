@@ -11,10 +11,12 @@ from debusine.domain.accounts import Subject
 from debusine.plugin import SchedulerPolicy, Task
 from debusine.server.background import Background
 from debusine.services.file_stores import FileStores
+from debusine.services.uploads import Uploads
 
 SETTINGS = web.AppKey("settings", Settings)
 DATABASE = web.AppKey("database", Database)
 STORES = web.AppKey("stores", FileStores)
+UPLOADS = web.AppKey("uploads", Uploads)
 #: Task name → class.
 TASKS = web.AppKey("tasks", Mapping[str, type[Task[Any]]])
 

@@ -7,7 +7,7 @@ from aiohttp import web
 from attrs import frozen
 
 from debusine.domain.rights import Action
-from debusine.server.api import work_requests, workers
+from debusine.server.api import artifacts, downloads, files, relations, work_requests, workers
 from debusine.server.health import health
 from debusine.server.sockets.workers import connect_worker
 
@@ -15,6 +15,7 @@ Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 API = "/api/1.0"
 SOCKETS = "/api/ws/1.0"
+DOWNLOAD = "/{scope}/{workspace}/artifact/{id:\\d+}/download"
 
 
 @frozen
@@ -34,6 +35,14 @@ class Route:
 #: Each part of the server adds its lines here.
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/health", health, Action.ANYBODY),
+    Route("POST", f"{API}/artifact/", artifacts.create_artifact, Action.CREATE_ARTIFACT),
+    Route("GET", f"{API}/artifact/{{id:\\d+}}/", artifacts.get_artifact, Action.READ_ARTIFACT),
+    # Clients that download ask without the final slash.
+    Route("GET", f"{API}/artifact/{{id:\\d+}}", artifacts.get_artifact, Action.READ_ARTIFACT),
+    Route("PUT", f"{API}/artifact/{{id:\\d+}}/files/{{path:.+}}/", files.put_file, Action.UPLOAD_FILE),
+    Route("POST", f"{API}/artifact-relation/", relations.create_relation, Action.RELATE_ARTIFACTS),
+    Route("GET", f"{API}/artifact-relation/", relations.list_relations, Action.READ_ARTIFACT),
+    Route("GET", f"{DOWNLOAD}/{{path:.*}}", downloads.download, Action.READ_ARTIFACT),
     Route("POST", f"{API}/work-request/", work_requests.create_work_request, Action.CREATE_WORK_REQUEST),
     Route("GET", f"{API}/work-request/", work_requests.list_work_requests, Action.READ_WORK_REQUEST),
     Route("GET", f"{API}/work-request/{{id:\\d+}}/", work_requests.get_work_request, Action.READ_WORK_REQUEST),

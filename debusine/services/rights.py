@@ -1,5 +1,6 @@
 """Rights: the one place that decides who may do what; rules may change here, call sites need not."""
 
+from collections.abc import Set
 from typing import TypeAlias
 
 from debusine.db.unit_of_work import UnitOfWork
@@ -66,6 +67,18 @@ def may(uow: UnitOfWork, subject: Subject, action: Action, target: Target = None
     except (NotAuthenticated, NotFound, PermissionDenied):
         return False
     return True
+
+
+def readable(uow: UnitOfWork, subject: Subject, artifacts: Set[int]) -> Set[int]:
+    """Those of these artifacts that ``READ_ARTIFACT`` would allow, for lists: in a constant number of statements."""
+    if subject.user is not None:
+        return artifacts
+    found = uow.artifacts.with_ids(artifacts)
+    if subject.worker is None:
+        public = {workspace.id for workspace in uow.workspaces.all() if workspace.public}
+        return {artifact.id for artifact in found if artifact.workspace in public}
+    attempt = uow.attempts.latest_of_worker(subject.worker.id)
+    return {artifact.id for artifact in found if attempt is not None and _readable(uow, attempt, artifact)}
 
 
 def hidden(target: Workspace | Artifact | WorkRequest) -> NotFound:

@@ -1,0 +1,155 @@
+"""Files in artifacts in the database, and their uploads."""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from debusine.db import tables
+from debusine.db.repository import Repository
+from debusine.domain.artifacts import Artifact
+from debusine.domain.errors import NotFound
+from debusine.domain.files import ArtifactPath, File, FileInArtifact, FileUpload
+from debusine.domain.uploads import UploadTarget
+
+
+class NoSuchFile(NotFound):
+    """An artifact has no file of this path."""
+
+    def __init__(self, artifact: int, path: str) -> None:
+        super().__init__(f"The artifact {artifact} has no file {path!r}")
+
+
+class FileInArtifactRepository(Repository[FileInArtifact]):
+    """Finds and keeps the files of artifacts by their paths."""
+
+    table = tables.files_in_artifacts
+    noun = FileInArtifact
+    title = "file in an artifact"
+
+    def get_or_none(self, id_: int, *, lock: bool = False) -> FileInArtifact | None:
+        """The file in an artifact with this id."""
+        statement = _WITH_FILE.where(self.table.c.id == id_)
+        return self._one_or_none(statement.with_for_update(of=self.table) if lock else statement)
+
+    def of(self, artifact: int) -> Sequence[FileInArtifact]:
+        """The files of an artifact, sorted by path."""
+        return [_place(row) for row in self.connection.execute(_OF_ARTIFACT, {"artifact": artifact})]
+
+    def at(self, artifact: int, path: ArtifactPath) -> FileInArtifact:
+        """The file of an artifact at a path, or ``NoSuchFile``."""
+        row = self.connection.execute(_AT_PATH, {"artifact": artifact, "path": path}).one_or_none()
+        if row is None:
+            raise NoSuchFile(artifact, path)
+        return _place(row)
+
+    def add_all(self, artifact: int, files: Iterable[tuple[ArtifactPath, File, bool, str | None]]) -> None:
+        """Give an artifact its files: path, content, whether it is here already, content type."""
+        rows = [
+            {"artifact": artifact, "path": path, "file": file.id, "complete": complete, "content_type": content_type}
+            for path, file, complete, content_type in files
+        ]
+        if rows:
+            self.connection.execute(sa.insert(self.table), rows)
+
+    def mark_complete(self, id_: int) -> bool:
+        """Say that a store keeps the bytes; False: the artifact is gone."""
+        statement = sa.update(self.table).where(self.table.c.id == id_).values(complete=True)
+        return self.connection.execute(statement).rowcount == 1
+
+    def incomplete(self, artifacts: Collection[int]) -> set[int]:
+        """Those of these artifacts of which bytes are missing."""
+        columns = self.table.c
+        statement = sa.select(columns.artifact).where(columns.artifact.in_(artifacts), sa.not_(columns.complete))
+        return set(self.connection.execute(statement.distinct()).scalars())
+
+    def sizes(self, artifacts: Collection[int]) -> dict[int, dict[str, int]]:
+        """Artifact → path → size in bytes; in one statement for all of them."""
+        statement = sa.select(_places.c.artifact, _places.c.path, _files.c.size)
+        statement = statement.join(_files, _files.c.id == _places.c.file).where(_places.c.artifact.in_(artifacts))
+        found: dict[int, dict[str, int]] = {artifact: {} for artifact in artifacts}
+        for artifact, path, size in self.connection.execute(statement.order_by(_places.c.path)):
+            found[artifact][path] = size
+        return found
+
+    def upload_target(self, artifact: Artifact, path: ArtifactPath) -> UploadTarget:
+        """All that an upload needs to know, in one statement; ``NoSuchFile`` when there is no such path."""
+        row = self.connection.execute(_UPLOAD_TARGET, {"artifact": artifact.id, "path": path}).one_or_none()
+        if row is None:
+            raise NoSuchFile(artifact.id, path)
+        return UploadTarget(place=_place(row), upload=_upload(row), store=row.store, stored=row.stored)
+
+    def _noun(self, row: sa.Row[Any]) -> FileInArtifact:
+        return _place(row)
+
+
+class UploadRepository(Repository[FileUpload]):
+    """Finds and keeps uploads in progress."""
+
+    table = tables.file_uploads
+    noun = FileUpload
+    title = "upload"
+    guards = ("received",)
+
+    def of_user(self, user: int) -> int:
+        """How many uploads of a user are not finished."""
+        artifacts = tables.artifacts
+        statement = sa.select(sa.func.count()).select_from(
+            self.table.join(_places, _places.c.id == self.table.c.file_in_artifact).join(
+                artifacts, artifacts.c.id == _places.c.artifact
+            )
+        )
+        return self.connection.execute(statement.where(artifacts.c.created_by == user)).scalar_one()
+
+    def names(self) -> set[str]:
+        """The names of all partial files that count."""
+        return set(self.connection.execute(sa.select(self.table.c.path)).scalars())
+
+
+def _place(row: sa.Row[Any]) -> FileInArtifact:
+    return FileInArtifact(
+        id=row.id,
+        artifact=row.artifact,
+        file=File(id=row.file, sha256=row.sha256, size=row.size, state=row.state),
+        path=ArtifactPath.known(row.path),
+        complete=row.complete,
+        content_type=row.content_type,
+    )
+
+
+def _upload(row: sa.Row[Any]) -> FileUpload | None:
+    if row.upload is None:
+        return None
+    return FileUpload(
+        id=row.upload,
+        file_in_artifact=row.id,
+        path=row.partial,
+        received=row.received,
+        last_activity_at=row.last_activity_at,
+    )
+
+
+_places, _files, _uploads = tables.files_in_artifacts, tables.files, tables.file_uploads
+_artifacts, _workspaces, _copies = tables.artifacts, tables.workspaces, tables.files_in_stores
+
+_WITH_FILE = sa.select(_places, _files.c.sha256, _files.c.size, _files.c.state).join(
+    _files, _files.c.id == _places.c.file
+)
+_OF_ARTIFACT = _WITH_FILE.where(_places.c.artifact == sa.bindparam("artifact")).order_by(_places.c.path)
+_AT_PATH = _WITH_FILE.where(_places.c.artifact == sa.bindparam("artifact"), _places.c.path == sa.bindparam("path"))
+
+_UPLOAD_TARGET = (
+    _AT_PATH.add_columns(
+        _uploads.c.id.label("upload"),
+        _uploads.c.path.label("partial"),
+        _uploads.c.received,
+        _uploads.c.last_activity_at,
+        _workspaces.c.default_file_store.label("store"),
+        sa.exists()
+        .where(_copies.c.store == _workspaces.c.default_file_store, _copies.c.file == _files.c.id)
+        .label("stored"),
+    )
+    .join(_artifacts, _artifacts.c.id == _places.c.artifact)
+    .join(_workspaces, _workspaces.c.id == _artifacts.c.workspace)
+    .outerjoin(_uploads, _uploads.c.file_in_artifact == _places.c.id)
+)

@@ -1,0 +1,69 @@
+"""``artifact/``: artifacts are declared and described."""
+
+from http import HTTPStatus
+
+from aiohttp import web
+
+from debusine.domain.files import File, FileInArtifact
+from debusine.plugin import in_thread
+from debusine.protocol.resources import ArtifactResource, ArtifactSubmission, FileResource
+from debusine.server.answers import json_answer
+from debusine.server.keys import DATABASE, SETTINGS, STORES, UPLOADS
+from debusine.server.requests import attempt_header, path_id, structured, subject
+from debusine.server.urls import Urls, urls
+from debusine.services import artifacts
+from debusine.services.artifacts import ArtifactDescription
+from debusine.services.declarations import declaration
+
+#: Artifacts with more files than this are looked at in a thread, so that they do not stall everybody else.
+INLINE = 500
+
+
+async def create_artifact(request: web.Request) -> web.Response:
+    """Make an artifact; 201 with what it is and which files are still to be sent."""
+    submission = await structured(request, ArtifactSubmission)
+    declared = await in_thread(declaration, submission, request.app[SETTINGS].limits)
+    app = request.app
+    description = await artifacts.create(
+        app[DATABASE], app[STORES], app[UPLOADS].spool, subject(request), declared, attempt_header(request)
+    )
+    return await _answer(request, description, HTTPStatus.CREATED)
+
+
+async def get_artifact(request: web.Request) -> web.Response:
+    """Describe an artifact."""
+    description = await request.app[DATABASE].read(artifacts.describe, subject(request), path_id(request))
+    return await _answer(request, description, HTTPStatus.OK)
+
+
+def artifact_resource(description: ArtifactDescription, urls: Urls) -> ArtifactResource:
+    """An artifact as it appears on the wire."""
+    artifact, workspace = description.artifact, description.workspace.name
+    return ArtifactResource(
+        id=artifact.id,
+        url=urls.artifact(workspace, artifact.id),
+        scope=urls.scope,
+        workspace=workspace,
+        category=artifact.category,
+        data=dict(artifact.data),
+        created_at=artifact.created_at,
+        expire_at=artifact.expire_at,
+        download_tar_gz_url=urls.tar_gz(workspace, artifact.id),
+        files_to_upload=[place.path for place in description.files if not place.complete],
+        files={
+            place.path: _file_resource(place, urls.file(workspace, artifact.id, place.path))
+            for place in description.files
+        },
+    )
+
+
+def _file_resource(place: FileInArtifact, url: str) -> FileResource:
+    checksums = {File.current_hash_algorithm: place.file.digest.hex}
+    return FileResource(size=place.file.size, checksums=checksums, url=url, content_type=place.content_type)
+
+
+async def _answer(request: web.Request, description: ArtifactDescription, status: int) -> web.Response:
+    found = urls(request)
+    if len(description.files) <= INLINE:
+        return json_answer(artifact_resource(description, found), status=status)
+    return await in_thread(lambda: json_answer(artifact_resource(description, found), status=status))

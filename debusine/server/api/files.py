@@ -1,0 +1,64 @@
+"""``artifact/ID/files/PATH/``: the bytes of files come in."""
+
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+
+from aiohttp import web
+
+from debusine.domain.files import ArtifactPath, InvalidPath
+from debusine.protocol.ranges import ContentRange, format_received
+from debusine.server.answers import empty_answer
+from debusine.server.keys import UPLOADS
+from debusine.server.requests import attempt_header, next_chunk, path_id, subject
+from debusine.services.bodies import Body
+from debusine.services.upload_records import Wanted
+from debusine.services.uploads import Progress
+
+
+async def put_file(request: web.Request) -> web.Response:
+    """Say how far a file is (a probe), or take a chunk or all of it."""
+    part = _content_range(request)
+    if part is not None and part.probe:
+        return _probed(await request.app[UPLOADS].probe(_wanted(request), part.size))
+    body = Body(_chunks(request), request.content_length)
+    return _taken(await request.app[UPLOADS].receive(_wanted(request), part, body))
+
+
+def artifact_path(request: web.Request) -> ArtifactPath:
+    """The path of a file, from the request's path; ``InvalidPath`` when a slash hides in it as ``%2F``."""
+    path = request.match_info["path"]
+    if "%2f" in request.raw_path.partition("?")[0].lower():
+        raise InvalidPath(path, "it has a slash that is written as %2F")
+    return ArtifactPath(path)
+
+
+def _wanted(request: web.Request) -> Wanted:
+    return Wanted(
+        subject=subject(request),
+        artifact=path_id(request),
+        path=artifact_path(request),
+        attempt=attempt_header(request),
+    )
+
+
+def _content_range(request: web.Request) -> ContentRange | None:
+    value = request.headers.get("Content-Range")
+    return None if value is None else ContentRange.parse(value)
+
+
+async def _chunks(request: web.Request) -> AsyncIterator[bytes]:
+    while chunk := await next_chunk(request):
+        yield chunk
+
+
+def _probed(progress: Progress) -> web.Response:
+    """206 is what clients expect of an unfinished file, and the header is ``Range``, not ``Content-Range``."""
+    if progress.complete:
+        return empty_answer(HTTPStatus.OK)
+    return empty_answer(HTTPStatus.PARTIAL_CONTENT, {"Range": format_received(progress.received)})
+
+
+def _taken(progress: Progress) -> web.Response:
+    if progress.complete:
+        return empty_answer(HTTPStatus.CREATED)
+    return empty_answer(HTTPStatus.OK, {"Range": format_received(progress.received)})

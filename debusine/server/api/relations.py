@@ -1,0 +1,33 @@
+"""``artifact-relation/``: how artifacts relate."""
+
+from http import HTTPStatus
+
+from aiohttp import web
+
+from debusine.domain.artifacts import ArtifactRelation
+from debusine.protocol.resources import RelationResource, RelationSubmission
+from debusine.server.answers import json_answer
+from debusine.server.keys import DATABASE
+from debusine.server.requests import attempt_header, query_id, structured, subject
+from debusine.services import relations
+
+
+async def create_relation(request: web.Request) -> web.Response:
+    """Relate two artifacts; 201 when the relation is new, 200 when it was there."""
+    submission = await structured(request, RelationSubmission)
+    relation, new = await request.app[DATABASE].write(
+        relations.relate, subject(request), submission, attempt_header(request)
+    )
+    return json_answer(relation_resource(relation), status=HTTPStatus.CREATED if new else HTTPStatus.OK)
+
+
+async def list_relations(request: web.Request) -> web.Response:
+    """A bare array of the relations of an artifact, or of those that lead to it."""
+    artifact, target = query_id(request, "artifact"), query_id(request, "target_artifact")
+    found = await request.app[DATABASE].read(relations.of, subject(request), artifact, target)
+    return json_answer([relation_resource(relation) for relation in found])
+
+
+def relation_resource(relation: ArtifactRelation) -> RelationResource:
+    """A relation as it appears on the wire."""
+    return RelationResource(id=relation.id, artifact=relation.artifact, target=relation.target, type=relation.type)

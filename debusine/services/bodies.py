@@ -1,0 +1,84 @@
+"""Bodies: what a client sends, taken in large blocks and never held whole."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+
+from attrs import define
+
+from debusine.domain.errors import DebusineError
+from debusine.domain.files import BLOCK
+from debusine.plugin import in_thread
+from debusine.services.partial_files import BytesLost, PartialFile
+from debusine.services.spans import WrongLength
+from debusine.services.turns import Turn
+
+
+@define(eq=False)
+class Body:
+    """The bytes of one request as they come."""
+
+    #: Raises when the client is too slow or gone.
+    chunks: AsyncIterator[bytes]
+    #: As announced by the request; None: it ends when it ends.
+    length: int | None = None
+
+    async def drain(self, expected: int) -> None:
+        """Read what is not needed; ``WrongLength`` when it is not as long as announced."""
+        taken = 0
+        async for chunk in self.chunks:
+            taken += len(chunk)
+            if taken > expected:
+                break
+        if taken != expected:
+            raise WrongLength(expected, taken)
+
+    async def fill(self, partial: PartialFile, expected: int, *, skip: int, turn: Turn) -> None:
+        """Append all but the first ``skip`` bytes to a partial file; they are on the disk when this returns.
+
+        One block is written and hashed in a thread while the next one comes in. Whatever happens, no thread writes
+        any more when this returns or raises.
+        """
+        writing: asyncio.Task[None] | None = None
+        taken = 0
+        try:
+            while taken < expected:
+                block = await turn.unless_overtaken(self._block(expected - taken))
+                taken += sum(map(len, block))
+                _check_progress(block, taken, expected)
+                parts, skip = _without(block, skip)
+                if writing is not None:
+                    await writing
+                writing = asyncio.create_task(in_thread(partial.write, parts, sync=taken == expected))
+            if writing is not None:
+                await writing
+        finally:
+            if writing is not None:
+                with suppress(DebusineError, BytesLost, OSError):
+                    await writing
+
+    async def _block(self, wanted: int) -> list[bytes]:
+        """The next chunks, about a block of them; none at the end. The last one is read up to the body's end."""
+        block: list[bytes] = []
+        size = 0
+        async for chunk in self.chunks:
+            block.append(chunk)
+            size += len(chunk)
+            if BLOCK <= size < wanted or size > wanted:
+                break
+        return block
+
+
+def _check_progress(block: Sequence[bytes], taken: int, expected: int) -> None:
+    if taken > expected or not block:
+        raise WrongLength(expected, taken)
+
+
+def _without(block: Sequence[bytes], skip: int) -> tuple[list[bytes | memoryview], int]:
+    """A block without its first bytes, and how many are still to be skipped in the next."""
+    kept: list[bytes | memoryview] = []
+    for part in block:
+        if skip < len(part):
+            kept.append(memoryview(part)[skip:] if skip else part)
+        skip = max(0, skip - len(part))
+    return kept, skip

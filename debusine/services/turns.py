@@ -1,0 +1,84 @@
+"""Turns: of several requests that write one thing, the newest wins and the others are told."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from attrs import define, field
+
+from debusine.domain.errors import Conflict
+
+T = TypeVar("T")
+
+
+class Overtaken(Conflict):
+    """A newer request writes the same file."""
+
+    def __init__(self) -> None:
+        super().__init__("A newer request sends the same file", detail="Only the newest one goes on")
+
+
+@define(eq=False)
+class Turn:
+    """The right of one request to write, until a newer one asks for it."""
+
+    #: Whether somebody else wrote before it was this one's turn.
+    waited: bool = False
+    _overtaken: bool = False
+    _reading: asyncio.Timeout | None = None
+
+    async def unless_overtaken(self, waiting: Awaitable[T]) -> T:
+        """Wait for something that may be given up at any time; ``Overtaken`` as soon as a newer request comes."""
+        self.check()
+        try:
+            async with asyncio.timeout(None) as self._reading:
+                return await waiting
+        except TimeoutError:
+            self.check()
+            raise
+        finally:
+            self._reading = None
+
+    def check(self) -> None:
+        """Raise ``Overtaken`` when a newer request has come."""
+        if self._overtaken:
+            raise Overtaken
+
+    def give_way(self) -> None:
+        """A newer request has come."""
+        self._overtaken = True
+        if self._reading is not None:
+            self._reading.reschedule(asyncio.get_running_loop().time())
+
+
+@define(eq=False)
+class Place:
+    """One thing that requests write, while there are any."""
+
+    lock: asyncio.Lock = field(factory=asyncio.Lock)
+    requests: list[Turn] = field(factory=list)
+
+
+@define(eq=False)
+class Turns:
+    """Who writes what in this process, by the thing's id."""
+
+    _places: dict[int, Place] = field(factory=dict)
+
+    @asynccontextmanager
+    async def take(self, thing: int) -> AsyncIterator[Turn]:
+        """Ask all others to give way, wait until none of them writes any more, then write."""
+        place = self._places.setdefault(thing, Place())
+        turn = Turn(waited=bool(place.requests))
+        for other in place.requests:
+            other.give_way()
+        place.requests.append(turn)
+        try:
+            async with place.lock:
+                turn.check()
+                yield turn
+        finally:
+            place.requests.remove(turn)
+            if not place.requests:
+                del self._places[thing]

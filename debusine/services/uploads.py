@@ -1,0 +1,190 @@
+"""Uploads: how the bytes of a file come in, chunk by chunk, so that no acknowledged one is ever lost."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import field, frozen
+
+from debusine.config import Limits
+from debusine.db.database import Database
+from debusine.domain.errors import Conflict, DebusineError, NotFound, StorageFull, TooMany
+from debusine.domain.uploads import UploadTarget
+from debusine.plugin import WriteFailed, in_thread
+from debusine.protocol.ranges import ContentRange
+from debusine.services.bodies import Body
+from debusine.services.file_stores import FileStores
+from debusine.services.partial_files import BytesLost, PartialFile
+from debusine.services.spans import Span, check_size
+from debusine.services.spool import Spool
+from debusine.services.turns import Turn, Turns
+from debusine.services.upload_records import Wanted, advance, complete, discard, find_target
+
+logger = logging.getLogger(__name__)
+
+#: After these errors a transaction has surely not happened; after others (a lost connection) nobody knows.
+SURELY_NOT = (Conflict, NotFound, StorageFull, TooMany)
+
+
+class WrongContent(Conflict):
+    """All bytes came, and they are not those that were declared."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"The content of {path!r} does not have the declared hash", detail="Send all of it again")
+
+
+class PartLost(Conflict):
+    """What has come so far is not on the disk any more."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"The first part of {path!r} was lost", detail="Send all of it again")
+
+
+@frozen
+class Progress:
+    """How far a file is: the durable offset, and whether it is complete."""
+
+    received: int
+    complete: bool
+
+    @classmethod
+    def of(cls, target: UploadTarget) -> "Progress":
+        """As the database knows it."""
+        return cls(target.received, target.place.complete)
+
+
+@frozen
+class Uploads:
+    """What all uploads of one process share."""
+
+    database: Database
+    stores: FileStores
+    spool: Spool
+    limits: Limits
+    turns: Turns = field(factory=Turns)
+
+    async def prepare(self) -> None:
+        """Drop what a crash has left in the spool; before the first request."""
+        names = await self.database.read(lambda uow: uow.uploads.names())
+        if dropped := await in_thread(self.spool.drop_others, names):
+            logger.info("Dropped %d partial files that belong to no upload", dropped)
+
+    async def probe(self, wanted: Wanted, size: int | None) -> Progress:
+        """How far a file is."""
+        target = await self.database.read(find_target, wanted)
+        check_size(size, target)
+        return Progress.of(target)
+
+    async def receive(self, wanted: Wanted, part: ContentRange | None, body: Body) -> Progress:
+        """Take a chunk, or without ``part`` the whole file; what the answer says is on disk."""
+        target = await self.database.read(find_target, wanted)
+        span = Span.of(part, target, body.length, self.limits)
+        if not span.missing(target.received):
+            await body.drain(len(span))
+            return Progress.of(target)
+        async with self.turns.take(target.place.id) as turn:
+            if turn.waited:
+                target = await self.database.read(find_target, wanted)
+            return await Reception(self, wanted, target, turn).take(span, body)
+
+
+@frozen
+class Reception:
+    """One request that has the turn to write a file."""
+
+    uploads: Uploads
+    wanted: Wanted
+    target: UploadTarget
+    turn: Turn
+
+    async def take(self, span: Span, body: Body) -> Progress:
+        """Write what is new in the request, then either go on later or finish."""
+        if not span.missing(self.target.received):  # whoever was overtaken had done it already
+            await body.drain(len(span))
+            return Progress.of(self.target)
+        partial = self._partial(len(span))
+        try:
+            await body.fill(partial, len(span), skip=self.target.received - span.start, turn=self.turn)
+        except BytesLost as error:
+            await self._discard(partial)
+            raise PartLost(self.target.place.path) from error
+        except BaseException:
+            await self._undo(partial)
+            raise
+        if partial.written < self.target.file.size:
+            return await self._advance(partial)
+        return await self._finish(partial)
+
+    def _partial(self, wanted: int) -> PartialFile:
+        upload, spool = self.target.upload, self.uploads.spool
+        return spool.begin(wanted) if upload is None else spool.resume(upload.path, upload.received, wanted)
+
+    async def _advance(self, partial: PartialFile) -> Progress:
+        """Commit the offset; only then may the client hear of it."""
+        subject, limit = self.wanted.subject, self.uploads.limits.open_uploads
+        try:
+            if self.target.upload is None:
+                await in_thread(partial.sync_name)
+            await self.uploads.database.write(advance, self.target, subject, partial.name, partial.written, limit)
+        except SURELY_NOT:
+            await self._undo(partial)
+            raise
+        except BaseException:
+            partial.close()  # what the database says counts, and the next request asks it
+            raise
+        self.uploads.spool.remember(partial.name, partial.keep())
+        partial.close()
+        return Progress(partial.written, complete=False)
+
+    async def _finish(self, partial: PartialFile) -> Progress:
+        """Compare the hash, hand the file to the store, and record both the copy and the completeness."""
+        partial.close()
+        if partial.hash_digest != self.target.file.hash_digest:
+            await self._discard(partial)
+            raise WrongContent(self.target.place.path)
+        try:
+            await self._store(partial)
+        except WriteFailed:  # the source is not to be trusted any more, either
+            await self._discard(partial)
+            raise
+        finally:
+            # Of an upload in chunks the file stays until it is complete: the next request goes on with it.
+            if self.target.upload is None:
+                await in_thread(partial.remove)
+        if self.target.upload is not None:
+            await in_thread(partial.remove)
+        return Progress(self.target.file.size, complete=True)
+
+    async def _store(self, partial: PartialFile) -> None:
+        backend, file = self.uploads.stores.by_id(self.target.store), self.target.file
+        data = None if self.target.stored else await backend.store(file, partial.path)
+        try:
+            needed = await self.uploads.database.write(complete, self.target, data)
+        except SURELY_NOT:
+            await self._remove_copy(data)
+            raise
+        if not needed:
+            await self._remove_copy(data)
+
+    async def _remove_copy(self, data: Mapping[str, Any] | None) -> None:
+        """Let go of a copy that no row speaks of; when that fails, the sweep finds it."""
+        if data is None:
+            return
+        try:
+            await self.uploads.stores.by_id(self.target.store).remove(self.target.file, dict(data))
+        except (DebusineError, OSError) as error:
+            logger.warning("The needless copy %s stays in its store for now: %s", data, error)
+
+    async def _undo(self, partial: PartialFile) -> None:
+        """Leave everything as it was before the request; drop all when the disk cannot be trusted."""
+        if partial.failed:
+            await self._discard(partial)
+        else:
+            await in_thread(partial.cut_back)
+
+    async def _discard(self, partial: PartialFile) -> None:
+        """Forget the whole upload: first the row, then the bytes."""
+        self.uploads.spool.forget(partial.name)
+        if self.target.upload is not None:
+            await self.uploads.database.write(discard, self.target)
+        await in_thread(partial.remove)
