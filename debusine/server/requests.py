@@ -13,6 +13,7 @@ from debusine.converter.structure import structure
 from debusine.domain.accounts import ANONYMOUS, Subject
 from debusine.domain.errors import DebusineError, Invalid, NotFound, TooLarge
 from debusine.protocol import headers, resources
+from debusine.server.json_limits import check_limits
 from debusine.server.keys import SETTINGS, SUBJECT
 
 T = TypeVar("T")
@@ -68,10 +69,13 @@ async def structured(request: web.Request, into: type[T]) -> T:
     """The request's JSON body as a value of a class; each error says the field's path (400)."""
     form = FORMS.get(into, Form("Cannot deserialize the request"))
     _check_content_type(request)
-    body = await read_body(request, form.limit(request.app[SETTINGS].limits))
+    limits = request.app[SETTINGS].limits
+    body = await read_body(request, form.limit(limits))
 
     def convert() -> T:
-        return structure(loads(body), into, title=form.title)
+        value = loads(body)
+        check_limits(value, limits)
+        return structure(value, into, title=form.title)
 
     return convert() if len(body) <= INLINE else await asyncio.to_thread(convert)
 

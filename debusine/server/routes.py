@@ -7,15 +7,20 @@ from aiohttp import web
 from attrs import frozen
 
 from debusine.domain.rights import Action
-from debusine.server.api import artifacts, downloads, files, relations, work_requests, workers
+from debusine.server.api import artifacts, downloads, files, limits, relations, work_requests, workers
 from debusine.server.health import health
+from debusine.server.pages.artifacts import artifact_page
+from debusine.server.pages.front import front_page
+from debusine.server.pages.layout import STYLESHEET, stylesheet
+from debusine.server.pages.work_requests import work_request_page
 from debusine.server.sockets.workers import connect_worker
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 API = "/api/1.0"
 SOCKETS = "/api/ws/1.0"
-DOWNLOAD = "/{scope}/{workspace}/artifact/{id:\\d+}/download"
+WORKSPACE = "/{scope}/{workspace}"
+ARTIFACT = f"{WORKSPACE}/artifact/{{id:\\d+}}"
 
 
 @frozen
@@ -34,7 +39,10 @@ class Route:
 
 #: Each part of the server adds its lines here.
 ROUTES: tuple[Route, ...] = (
+    Route("GET", "/", front_page, Action.ANYBODY),
+    Route("GET", STYLESHEET, stylesheet, Action.ANYBODY),
     Route("GET", "/health", health, Action.ANYBODY),
+    Route("GET", f"{API}/limits/", limits.get_limits, Action.ANYBODY),
     Route("POST", f"{API}/artifact/", artifacts.create_artifact, Action.CREATE_ARTIFACT),
     Route("GET", f"{API}/artifact/{{id:\\d+}}/", artifacts.get_artifact, Action.READ_ARTIFACT),
     # Clients that download ask without the final slash.
@@ -42,7 +50,8 @@ ROUTES: tuple[Route, ...] = (
     Route("PUT", f"{API}/artifact/{{id:\\d+}}/files/{{path:.+}}/", files.put_file, Action.UPLOAD_FILE),
     Route("POST", f"{API}/artifact-relation/", relations.create_relation, Action.RELATE_ARTIFACTS),
     Route("GET", f"{API}/artifact-relation/", relations.list_relations, Action.READ_ARTIFACT),
-    Route("GET", f"{DOWNLOAD}/{{path:.*}}", downloads.download, Action.READ_ARTIFACT),
+    Route("GET", f"{ARTIFACT}/download/{{path:.*}}", downloads.download, Action.READ_ARTIFACT),
+    Route("GET", f"{ARTIFACT}/", artifact_page, Action.READ_ARTIFACT),
     Route("POST", f"{API}/work-request/", work_requests.create_work_request, Action.CREATE_WORK_REQUEST),
     Route("GET", f"{API}/work-request/", work_requests.list_work_requests, Action.READ_WORK_REQUEST),
     Route("GET", f"{API}/work-request/{{id:\\d+}}/", work_requests.get_work_request, Action.READ_WORK_REQUEST),
@@ -53,6 +62,7 @@ ROUTES: tuple[Route, ...] = (
         work_requests.complete_work_request,
         Action.COMPLETE_WORK_REQUEST,
     ),
+    Route("GET", f"{WORKSPACE}/work-request/{{id:\\d+}}/", work_request_page, Action.READ_WORK_REQUEST),
     Route("POST", f"{API}/worker/register/", workers.register_worker, Action.ANYBODY),
     Route("PUT", f"{API}/worker/dynamic-metadata/", workers.set_dynamic_metadata, Action.BE_A_WORKER),
     Route("GET", f"{SOCKETS}/worker/connect/", connect_worker, Action.BE_A_WORKER, socket=True),
