@@ -29,29 +29,40 @@ class AttemptRepository(Repository[Attempt]):
 
     def numbered(self, work_request: int, number: int) -> Attempt | None:
         """One attempt at a work request."""
-        return self._one_or_none(
-            self._select().where(_attempts.c.work_request == work_request, _attempts.c.number == number)
-        )
+        return self._one_or_none(_NUMBERED, {"work_request": work_request, "number": number})
 
     def handed(self, work_request: int, worker: int) -> Attempt | None:
         """The last attempt at a work request that was handed to a worker; None: it never was."""
-        statement = self._select().where(_attempts.c.work_request == work_request, _attempts.c.worker == worker)
-        return self._one_or_none(statement.order_by(_attempts.c.number.desc()).limit(1))
+        return self._one_or_none(_HANDED, {"work_request": work_request, "worker": worker})
 
     def latest_of_worker(self, worker: int) -> Attempt | None:
         """The attempt that a worker was last handed, until it lets go of it; its rights are judged by this one.
 
         It lets go by reporting, or by asking for work without naming the attempt; an abort or a loss changes nothing.
         """
-        unreleased = self._select().where(UNRELEASED, _attempts.c.worker == worker)
-        return self._one_or_none(unreleased.order_by(_attempts.c.id.desc()).limit(1))
+        return next(reversed(self.unreleased_of(worker)), None)
 
     def unreleased_of(self, worker: int) -> Sequence[Attempt]:
         """The attempts that a worker may still be busy with, oldest first."""
-        return self._all(self._select().where(UNRELEASED, _attempts.c.worker == worker).order_by(_attempts.c.id))
+        return self._all(_UNRELEASED_OF, {"worker": worker})
 
     def release(self, attempts: Collection[int], at: datetime) -> None:
         """Note that their worker does nothing more for some attempts."""
         if attempts:
             released = sa.update(_attempts).where(UNRELEASED, _attempts.c.id.in_(attempts)).values(released_at=at)
             self.connection.execute(released)
+
+
+# Made once: to make a statement costs more than to run it.
+_SELECT = sa.select(*AttemptRepository.columns)
+_NUMBERED = _SELECT.where(
+    _attempts.c.work_request == sa.bindparam("work_request"), _attempts.c.number == sa.bindparam("number")
+)
+_HANDED = (
+    _SELECT.where(
+        _attempts.c.work_request == sa.bindparam("work_request"), _attempts.c.worker == sa.bindparam("worker")
+    )
+    .order_by(_attempts.c.number.desc())
+    .limit(1)
+)
+_UNRELEASED_OF = _SELECT.where(UNRELEASED, _attempts.c.worker == sa.bindparam("worker")).order_by(_attempts.c.id)

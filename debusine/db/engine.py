@@ -115,6 +115,11 @@ def insert_or_ignore(connection: sa.Connection, table: sa.Table) -> Any:
     return construct(table).on_conflict_do_nothing()
 
 
+def writers_meet(connection: sa.Connection) -> bool:
+    """Whether others may write at the same time, so that rows must be locked (SQLite has one writer)."""
+    return connection.dialect.name != "sqlite"
+
+
 def worth_retrying(error: BaseException) -> bool:
     """Whether a transaction failed for a reason that is not its own, before its COMMIT was sent."""
     if not isinstance(error, sa.exc.DBAPIError):

@@ -66,9 +66,10 @@ class QueueRepository:
         return [Head(**row._mapping) for row in self.connection.execute(statement, values)]  # noqa: SLF001 - documented
 
     def _demand_id(self, digest: str) -> int | None:
-        statement = sa.select(tables.demands.c.id).where(tables.demands.c.digest == digest)
-        return self.connection.execute(statement).scalar_one_or_none()
+        return self.connection.execute(_DEMAND_ID, {"digest": digest}).scalar_one_or_none()
 
+
+_DEMAND_ID = sa.select(tables.demands.c.id).where(tables.demands.c.digest == sa.bindparam("digest"))
 
 WAITING_DEMANDS = sa.text("""
     WITH RECURSIVE waiting (demand) AS (

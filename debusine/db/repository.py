@@ -1,5 +1,6 @@
 """What all repositories share: a noun, its table, and a guarded way to save."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
 import attrs
@@ -36,11 +37,20 @@ class Repository(Generic[N]):
     guards: ClassVar[tuple[str, ...]] = ()
     #: The columns that the noun has; derived ones stay in the database.
     columns: ClassVar[tuple[sa.Column[Any], ...]]
+    _by_id: ClassVar[sa.Select[Any]]
+    _by_id_locked: ClassVar[sa.Select[Any]]
+    _insert: ClassVar[sa.Insert]
+    #: Names of the columns that are written → statement.
+    _updates: ClassVar[dict[tuple[str, ...], sa.Update]]
 
     def __init_subclass__(cls) -> None:
-        """Find the noun's columns once for each repository."""
+        """Make what each repository needs once: to make a statement costs more than to run it."""
         fields = {field.name for field in attrs.fields(cls.noun)}
         cls.columns = tuple(column for column in cls.table.c if column.name in fields)
+        cls._by_id = sa.select(*cls.columns).where(cls.table.c.id == sa.bindparam("key"))
+        cls._by_id_locked = cls._by_id.with_for_update()
+        cls._insert = sa.insert(cls.table)
+        cls._updates = {}
 
     def __init__(self, connection: sa.Connection) -> None:
         self.connection = connection
@@ -54,18 +64,17 @@ class Repository(Generic[N]):
 
     def get_or_none(self, id_: int, *, lock: bool = False) -> N | None:
         """The noun with this id."""
-        statement = self._select().where(self.table.c.id == id_)
-        return self._one_or_none(statement.with_for_update() if lock else statement)
+        return self._one_or_none(self._by_id_locked if lock else self._by_id, {"key": id_})
 
     def save(self, new: N, *, expecting: N) -> None:
         """Write what differs; ``Overtaken`` when the row is not as expected any more."""
-        different = self._values(changes(expecting, new))
+        different = self._values(changes(expecting, new), new)
         if not different:
             return
         key = expecting.id  # type: ignore[attr-defined]
-        condition = [self.table.c.id == key]
-        condition += [self.table.c[name].is_not_distinct_from(getattr(expecting, name)) for name in self.guards]
-        if self.connection.execute(sa.update(self.table).where(*condition).values(different)).rowcount != 1:
+        values = {f"new_{name}": value for name, value in different.items()}
+        guards = {f"old_{name}": getattr(expecting, name) for name in self.guards}
+        if self.connection.execute(self._update(tuple(different)), {"key": key, **values, **guards}).rowcount != 1:
             raise Overtaken(self.title, key)
 
     def insert(self, **values: Any) -> N:
@@ -73,7 +82,7 @@ class Repository(Generic[N]):
         made = self.noun(id=0, **values)
         row = {column.name: getattr(made, column.name) for column in self.columns}
         del row["id"]
-        result = self.connection.execute(sa.insert(self.table), self._values(row))
+        result = self.connection.execute(self._insert, self._values(row, made))
         key = cast("tuple[int]", result.inserted_primary_key)[0]
         return cast(N, attrs.evolve(made, id=key))
 
@@ -84,16 +93,24 @@ class Repository(Generic[N]):
     def _select(self) -> sa.Select[Any]:
         return sa.select(*self.columns)
 
-    def _values(self, values: dict[str, Any]) -> dict[str, Any]:
-        """What stands in the columns for these fields; repositories with derived columns add them."""
+    def _values(self, values: dict[str, Any], of: N) -> dict[str, Any]:
+        """What stands in the columns for these fields of a noun; repositories with derived columns add them."""
         return values
 
-    def _one_or_none(self, statement: sa.Select[Any]) -> N | None:
-        row = self.connection.execute(statement).one_or_none()
+    def _update(self, names: tuple[str, ...]) -> sa.Update:
+        if names not in self._updates:
+            columns = self.table.c
+            same = (columns[name].is_not_distinct_from(sa.bindparam(f"old_{name}")) for name in self.guards)
+            statement = sa.update(self.table).where(columns.id == sa.bindparam("key"), *same)
+            self._updates[names] = statement.values({name: sa.bindparam(f"new_{name}") for name in names})
+        return self._updates[names]
+
+    def _one_or_none(self, statement: sa.Select[Any], values: Mapping[str, Any] | None = None) -> N | None:
+        row = self.connection.execute(statement, values).one_or_none()
         return None if row is None else self._noun(row)
 
-    def _all(self, statement: sa.Select[Any]) -> list[N]:
-        return [self._noun(row) for row in self.connection.execute(statement)]
+    def _all(self, statement: sa.Select[Any], values: Mapping[str, Any] | None = None) -> list[N]:
+        return [self._noun(row) for row in self.connection.execute(statement, values)]
 
     def _noun(self, row: sa.Row[Any]) -> N:
         return cast(N, noun(self.noun, row))

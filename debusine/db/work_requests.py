@@ -61,14 +61,11 @@ class WorkRequestRepository(Repository[WorkRequest]):
 
     def running_or_pending_exists(self, worker: int) -> bool:
         """Whether a worker has something in hand."""
-        statement = sa.select(_requests.c.id).where(IN_HAND, _requests.c.worker == worker).limit(1)
-        return self.connection.execute(statement).first() is not None
+        return self.connection.execute(_ANY_IN_HAND_OF, {"worker": worker}).first() is not None
 
     def in_hand_of(self, worker: int, *, lock: bool = False) -> Sequence[WorkRequest]:
         """What is assigned to a worker or runs on it, most urgent first."""
-        statement = self._select().where(IN_HAND, _requests.c.worker == worker)
-        statement = statement.order_by(_requests.c.priority.desc(), _requests.c.id)
-        return self._all(statement.with_for_update() if lock else statement)
+        return self._all(_IN_HAND_OF_LOCKED if lock else _IN_HAND_OF, {"worker": worker})
 
     def in_hand(self) -> Sequence[InHand]:
         """Everything that any worker has in hand."""
@@ -83,10 +80,7 @@ class WorkRequestRepository(Repository[WorkRequest]):
 
     def waiting(self, id_: int) -> WorkRequest | None:
         """A work request, locked, that no worker is reserved for; None: it is not that any more, or just changes."""
-        statement = self._select().where(
-            _requests.c.id == id_, _requests.c.status == Status.PENDING, _requests.c.worker.is_(None)
-        )
-        return self._one_or_none(statement.with_for_update(skip_locked=True))
+        return self._one_or_none(_WAITING, {"key": id_})
 
     def older(self, *, than: int | None = None, limit: int) -> Sequence[WorkRequest]:
         """The next ones in a list, newest first; of all when no id is given."""
@@ -100,8 +94,7 @@ class WorkRequestRepository(Repository[WorkRequest]):
 
     def running_by_workspace(self) -> dict[int, int]:
         """How much is in workers' hands, by workspace."""
-        statement = sa.select(_requests.c.workspace, sa.func.count()).where(IN_HAND).group_by(_requests.c.workspace)
-        return dict(self.connection.execute(statement).all())
+        return dict(self.connection.execute(_RUNNING_BY_WORKSPACE).all())
 
     def add_dependency(self, work_request: int, depends_on: int) -> None:
         """Have a (blocked) work request wait for another one."""
@@ -110,10 +103,8 @@ class WorkRequestRepository(Repository[WorkRequest]):
 
     def unblockable(self, completed: int) -> Sequence[WorkRequest]:
         """The blocked work requests, locked, that waited for this one and for nothing else that is unfinished."""
-        waiting = sa.select(_dependencies.c.work_request).where(_dependencies.c.depends_on == completed)
-        blocked = self._select().where(_requests.c.id.in_(waiting), _requests.c.status == Status.BLOCKED)
         # Locked first, asked afterwards: of two dependencies that complete at once, the second sees the first.
-        dependents = self._all(blocked.order_by(_requests.c.id).with_for_update())
+        dependents = self._all(_BLOCKED_BY, {"completed": completed})
         held_back = self._held_back([dependent.id for dependent in dependents])
         return [dependent for dependent in dependents if dependent.id not in held_back]
 
@@ -132,13 +123,32 @@ class WorkRequestRepository(Repository[WorkRequest]):
         # The index of what is in hand serves those of one worker.
         return statement if worker is None else statement.where(IN_HAND, _requests.c.worker == worker)
 
-    def _values(self, values: dict[str, Any]) -> dict[str, Any]:
-        if not {"priority_base", "priority_adjustment"} & values.keys():
-            return values
-        base = values.get("priority_base", _requests.c.priority_base)
-        return {**values, "priority": base + values.get("priority_adjustment", _requests.c.priority_adjustment)}
+    def _values(self, values: dict[str, Any], of: WorkRequest) -> dict[str, Any]:
+        changed = {"priority_base", "priority_adjustment"} & values.keys()
+        return {**values, "priority": of.priority} if changed else values
 
 
+# Made once: to make a statement costs more than to run it.
+_SELECT = sa.select(*WorkRequestRepository.columns)
+_IN_HAND_OF = _SELECT.where(IN_HAND, _requests.c.worker == sa.bindparam("worker")).order_by(
+    _requests.c.priority.desc(), _requests.c.id
+)
+_IN_HAND_OF_LOCKED = _IN_HAND_OF.with_for_update()
+_ANY_IN_HAND_OF = sa.select(_requests.c.id).where(IN_HAND, _requests.c.worker == sa.bindparam("worker")).limit(1)
+_WAITING = _SELECT.where(
+    _requests.c.id == sa.bindparam("key"), _requests.c.status == Status.PENDING, _requests.c.worker.is_(None)
+).with_for_update(skip_locked=True)
+_BLOCKED_BY = (
+    _SELECT.where(
+        _requests.c.id.in_(
+            sa.select(_dependencies.c.work_request).where(_dependencies.c.depends_on == sa.bindparam("completed"))
+        ),
+        _requests.c.status == Status.BLOCKED,
+    )
+    .order_by(_requests.c.id)
+    .with_for_update()
+)
+_RUNNING_BY_WORKSPACE = sa.select(_requests.c.workspace, sa.func.count()).where(IN_HAND).group_by(_requests.c.workspace)
 _ALL_IN_HAND = (
     sa.select(
         *(_requests.c[name] for name in ("id", "status", "attempt", "timeout", "assigned_at", "started_at", "worker")),

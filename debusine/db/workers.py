@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from debusine.db import tables
 from debusine.db.attempts import UNRELEASED
-from debusine.db.engine import insert_or_ignore
+from debusine.db.engine import insert_or_ignore, writers_meet
 from debusine.db.repository import Repository
 from debusine.db.work_requests import IN_HAND
 from debusine.domain.secrets import key_hash
@@ -57,29 +57,18 @@ class WorkerRepository(Repository[Worker]):
 
     def admitted(self, workers: Collection[int], *, at: datetime) -> Mapping[int, int]:
         """Those of some workers whose tokens are good: worker → number of its newest connection."""
-        statement = sa.select(_workers.c.id, _workers.c.connection).select_from(_with_good_token(at))
-        return dict(self.connection.execute(statement.where(_workers.c.id.in_(workers))).all())
+        return dict(self.connection.execute(_ADMITTED, {"workers": list(workers), "at": at}).all())
 
-    def waiting_for_work_request(self, *, at: datetime) -> Sequence[Worker]:
-        """Those that can take something now: connected, with a good token, nothing in hand, busy with nothing."""
-        requests, attempts = tables.work_requests, tables.attempts
-        statement = (
-            self._select()
-            .select_from(_with_good_token(at))
-            .where(
-                _workers.c.connected_at.is_not(None),
-                ~sa.exists().where(IN_HAND, requests.c.worker == _workers.c.id),
-                ~sa.exists().where(UNRELEASED, attempts.c.worker == _workers.c.id),
-            )
-            .order_by(_workers.c.id)
-        )
-        return self._all(statement)
+    def waiting_for_work_request(self, *, at: datetime, lock: bool = False) -> Sequence[Worker]:
+        """Those that can take something now: connected, with a good token, nothing in hand, busy with nothing.
 
-    def lock_connected(self) -> Collection[int]:
-        """Keep the connected workers for this transaction; those that another one holds are left out."""
-        statement = sa.select(_workers.c.id).where(_workers.c.connected_at.is_not(None)).order_by(_workers.c.id)
-        # Not FOR UPDATE: that would make those wait who only refer to a worker.
-        return self.connection.execute(statement.with_for_update(key_share=True, skip_locked=True)).scalars().all()
+        ``lock`` keeps them for this transaction and leaves out those that another one keeps.
+        """
+        if not (lock and writers_meet(self.connection)):
+            return self._all(_WAITING_FOR_WORK, {"at": at})
+        # Locked first, asked afterwards: so what the last one who kept them has assigned is seen.
+        locked = frozenset(self.connection.execute(_LOCK_CONNECTED).scalars())
+        return [worker for worker in self._all(_WAITING_FOR_WORK, {"at": at}) if worker.id in locked]
 
     def forget_connections(self, servers: Collection[int]) -> None:
         """Mark the workers disconnected whose sockets some servers held."""
@@ -98,6 +87,29 @@ class WorkerRepository(Repository[Worker]):
         return self.get_worker_or_none(name) if inserted else None
 
 
-def _with_good_token(at: datetime) -> sa.Join:
-    good = _tokens.c.enabled & (_tokens.c.expire_at.is_(None) | (_tokens.c.expire_at > at))
-    return _workers.join(_tokens, (_tokens.c.id == _workers.c.token) & good)
+_good_token = _tokens.c.enabled & (_tokens.c.expire_at.is_(None) | (_tokens.c.expire_at > sa.bindparam("at")))
+_with_good_token = _workers.join(_tokens, (_tokens.c.id == _workers.c.token) & _good_token)
+
+# Made once: to make a statement costs more than to run it.
+_ADMITTED = (
+    sa.select(_workers.c.id, _workers.c.connection)
+    .select_from(_with_good_token)
+    .where(_workers.c.id.in_(sa.bindparam("workers", expanding=True)))
+)
+_WAITING_FOR_WORK = (
+    sa.select(*WorkerRepository.columns)
+    .select_from(_with_good_token)
+    .where(
+        _workers.c.connected_at.is_not(None),
+        ~sa.exists().where(IN_HAND, tables.work_requests.c.worker == _workers.c.id),
+        ~sa.exists().where(UNRELEASED, tables.attempts.c.worker == _workers.c.id),
+    )
+    .order_by(_workers.c.id)
+)
+# Not FOR UPDATE: that would make those wait who only refer to a worker.
+_LOCK_CONNECTED = (
+    sa.select(_workers.c.id)
+    .where(_workers.c.connected_at.is_not(None))
+    .order_by(_workers.c.id)
+    .with_for_update(key_share=True, skip_locked=True)
+)

@@ -47,8 +47,7 @@ class WorkspaceRepository(Repository[Workspace]):
 
     def names(self, ids: Collection[int]) -> Mapping[int, str]:
         """The names of some workspaces, by id."""
-        statement = sa.select(self.table.c.id, self.table.c.name).where(self.table.c.id.in_(ids))
-        return dict(self.connection.execute(statement).all())
+        return dict(self.connection.execute(_NAMES, {"ids": list(ids)}).all())
 
     def is_file_in_workspace(self, workspace: Workspace, file: File) -> bool:
         """Whether one of the workspace's stores keeps the file."""
@@ -72,3 +71,8 @@ def _workspace(rows: Sequence[sa.RowMapping]) -> Workspace:
     del values["store"]
     others = tuple(row["store"] for row in rows if row["store"] is not None)
     return Workspace(**values, other_file_stores=others)
+
+
+_NAMES = sa.select(tables.workspaces.c.id, tables.workspaces.c.name).where(
+    tables.workspaces.c.id.in_(sa.bindparam("ids", expanding=True))
+)

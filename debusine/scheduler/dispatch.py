@@ -1,7 +1,8 @@
 """One pass of the scheduler: every idle worker gets the work that the policy chooses for it."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from attrs import Factory, define, frozen
@@ -35,13 +36,32 @@ class Dispatcher:
 
     def assign_waiting_work(self, uow: UnitOfWork) -> bool:
         """Make one pass; True: it ended early, and another one is worth while at once."""
-        uow.workers.lock_connected()
-        workers = uow.workers.waiting_for_work_request(at=uow.now)
+        workers = uow.workers.waiting_for_work_request(at=uow.now, lock=True)
         queues = Queues(uow, self.matches, workers)
         if not queues:
             return False
-        usage = Usage(running=uow.work_requests.running_by_workspace())
+        usage = Usage(running=AskedLate(uow.work_requests.running_by_workspace))
         return Pass(self, uow, queues, usage).run(workers)
+
+
+class AskedLate(Mapping[int, int]):
+    """Numbers that are counted only for a policy that looks at them."""
+
+    def __init__(self, count: Callable[[], Mapping[int, int]]) -> None:
+        self._count = count
+
+    @cached_property
+    def _numbers(self) -> Mapping[int, int]:
+        return self._count()
+
+    def __getitem__(self, key: int) -> int:
+        return self._numbers[key]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._numbers)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
 
 
 @define
@@ -63,7 +83,7 @@ class Pass:
                     return True
                 self.steps += 1
                 assigned = self._take(chosen, worker)
-                self.queues.advance(chosen)
+                self.queues.take(chosen)
                 if assigned:
                     break
         return False

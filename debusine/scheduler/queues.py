@@ -19,6 +19,7 @@ class Queues:
         self._runnable = {worker.id: matches.runnable(worker, self._demands) for worker in workers}
         wanted = frozenset[int]().union(*self._runnable.values())
         self._parsed: Mapping[int, Demand] = {id_: Demand.from_canonical(self._demands[id_]) for id_ in wanted}
+        self._taken: dict[tuple[int, int], Head] = {}
         self._heads = {(head.demand, head.workspace): head for head in uow.queues.heads(sorted(wanted))}
 
     def __bool__(self) -> bool:
@@ -26,18 +27,22 @@ class Queues:
 
     def for_worker(self, worker: Worker) -> Sequence[QueueHead]:
         """The heads of all queues whose demand the worker can run."""
+        self._advance()
         runnable = self._runnable[worker.id]
         return [self._queue_head(head) for head in self._heads.values() if head.demand in runnable]
 
-    def advance(self, taken: QueueHead) -> None:
-        """The head of a queue is taken: the next one stands there now."""
+    def take(self, taken: QueueHead) -> None:
+        """The head of a queue is gone: should anybody ask again, the next one stands there."""
         key = next(key for key, head in self._heads.items() if head.id == taken.id)
-        following = self._uow.queues.next_head(*key)
-        if following is None or following.id == taken.id:
+        self._taken[key] = self._heads.pop(key)
+
+    def _advance(self) -> None:
+        for key, taken in self._taken.items():
+            following = self._uow.queues.next_head(*key)
             # The same one again is just being changed by somebody else; the next pass sees what came of it.
-            del self._heads[key]
-        else:
-            self._heads[key] = following
+            if following is not None and following.id != taken.id:
+                self._heads[key] = following
+        self._taken = {}
 
     def _queue_head(self, head: Head) -> QueueHead:
         return QueueHead(
