@@ -11,7 +11,7 @@ from attrs import frozen
 from yarl import URL
 
 from debusine.client.answers import refuse
-from debusine.client.backoff import Backoff, Retries
+from debusine.client.backoff import Retries
 from debusine.client.connection import Connection
 from debusine.client.errors import (
     Busy,
@@ -65,28 +65,28 @@ class Upload:
         raise ContentRefused(self.path, TRIES)
 
     async def _send(self) -> None:
-        retries = Retries(self._backoff)
-        offset: int | None = await self._begin()
-        while offset is not None:
-            self.progress(self.path, offset, self.size)
+        retries = Retries(self.connection.backoff.patient(PATIENCE))
+        while True:
             try:
-                offset = await self._put(offset)
-                retries.reset()
+                await self._go_on(retries)
             except (Unreachable, Busy) as error:
                 self._check_source()
                 await retries.after(error)
-                offset = await self._begin()
-        self.progress(self.path, self.size, self.size)
+            else:
+                self.progress(self.path, self.size, self.size)
+                return
 
-    @property
-    def _backoff(self) -> Backoff:
-        return self.connection.backoff.patient(PATIENCE)
+    async def _go_on(self, retries: Retries) -> None:
+        """Send all that the server does not have yet."""
+        offset = await self._begin()
+        while offset is not None:
+            self.progress(self.path, offset, self.size)
+            offset = await self._put(offset)
+            retries.reset()
 
     async def _begin(self) -> int | None:
         """Where to go on; None: the server has it all."""
-        if self.size <= self.chunk:
-            return 0
-        return await self.connection.persistently(self._probe, repeatable=True)
+        return 0 if self.size <= self.chunk else await self._probe()
 
     async def _probe(self) -> int | None:
         headers = {"Content-Range": str(ContentRange(None, None, self.size)), "Content-Length": "0"}

@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from debusine.client import Client, Connection, ContentRefused, NotAmongFiles, Refused, SourceChanged, Unreachable
+from debusine.client import (
+    Access,
+    Backoff,
+    Client,
+    Connection,
+    ContentRefused,
+    NotAmongFiles,
+    Refused,
+    SourceChanged,
+    Unreachable,
+)
 from debusine.client import uploads as uploads_module
 from debusine.client.uploads import CHUNK, Upload
 from debusine.protocol.resources import ArtifactResource
@@ -130,6 +140,17 @@ async def test_a_server_that_stays_away_is_given_up(client: Client, server: Fake
     server.misbehave("PUT", "", hang_up, times=1000)
     with pytest.raises(Unreachable, match="Cannot reach the server at http"):
         await client.upload_files(artifact, {"f": source})
+
+
+async def test_an_upload_waits_longer_for_the_server_than_a_question(
+    client: Client, server: FakeServer, access: Access, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artifact = await declared(client, f=source)
+    server.misbehave("PUT", "", hang_up, times=10)
+    monkeypatch.setattr(uploads_module, "PATIENCE", 5.0)
+    async with Connection(access, backoff=Backoff(first=0.001, most=0.01, patience=0.0)) as connection:
+        await upload_of(connection, artifact, source).run()
+    assert server.uploads[1]["f"].complete
 
 
 async def test_wrong_bytes_are_begun_again(

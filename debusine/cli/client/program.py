@@ -1,6 +1,5 @@
 """The program's edge: errors become one sentence and an exit status."""
 
-import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,7 +33,6 @@ def told_errors(context: click.Context) -> Iterator[None]:
     try:
         yield
     except DebusineError as error:
-        logging.getLogger(__name__).debug("where it happened:", exc_info=True)
         advice = hint(error, context.find_root().ensure_object(Options))
         tell(f"{sentence(error).rstrip('.')}. {advice}" if advice else sentence(error))
         sys.exit(REFUSED)
