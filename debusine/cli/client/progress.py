@@ -14,6 +14,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 from rich.status import Status
+from rich.text import Text
 
 from debusine.cli.client.session import Session
 from debusine.client import Progress as Tell
@@ -28,7 +29,7 @@ def shown_progress(session: Session, verb: str, sizes: Mapping[str, int]) -> Ite
         yield no_progress
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=30),
         DownloadColumn(binary_units=True),
         TransferSpeedColumn(),
@@ -44,7 +45,7 @@ def shown_status(session: Session, message: str) -> Iterator[Status | None]:
     if not session.shows_progress:
         yield None
         return
-    with Console(stderr=True).status(message) as status:
+    with Console(stderr=True).status(Text(message)) as status:
         yield status
 
 

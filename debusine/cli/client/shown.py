@@ -77,7 +77,8 @@ def relation_shown(relation: RelationResource) -> dict[str, Any]:
 def work_request_shown(work_request: WorkRequestResource, artifacts: Sequence[Any]) -> dict[str, Any]:
     """A work request as ``show-work-request`` prints it, with its artifacts, and the reasons when it went wrong."""
     shown = _chosen({**unstructure(work_request), "artifacts": list(artifacts)}, _WORK_REQUEST)
-    return shown | ({"output_data": work_request.output_data} if work_request.output_data else {})
+    told = work_request.output_data or {}
+    return shown | ({"output_data": told} if told.get("errors") or told.get("skip_reason") else {})
 
 
 def work_request_listed(work_request: WorkRequestResource) -> dict[str, Any]:

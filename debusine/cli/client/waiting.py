@@ -4,6 +4,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 
+from rich.text import Text
+
 from debusine.cli.client.progress import shown_status
 from debusine.cli.client.session import Session
 from debusine.client import Busy, Unreachable
@@ -29,7 +31,7 @@ async def wait_for(session: Session, work_request: WorkRequestResource) -> WorkR
             async for latest in _looks_at(session, work_request):
                 work_request = latest
                 if status is not None:
-                    status.update(state(latest))
+                    status.update(Text(state(latest)))
         except asyncio.CancelledError:
             session.tell(f"The work goes on; see 'debusine show-work-request {work_request.id}'.")
             raise

@@ -87,9 +87,16 @@ def create_work_request(
         except Refused as error:
             return print_refusal(session, error, begin=begin)
         _print_created(session, work_request, begin)
-        return _status(await wait_for(session, work_request)) if wait else 0
+        return await _follow(session, work_request) if wait else 0
 
     run(create)
+
+
+async def _follow(session: Session, work_request: WorkRequestResource) -> int:
+    status = _status(await wait_for(session, work_request))
+    if status:
+        session.tell(f"Its logs are among the artifacts that 'debusine show-work-request {work_request.id}' shows.")
+    return status
 
 
 def _print_created(session: Session, work_request: WorkRequestResource, begin: bool) -> None:

@@ -79,6 +79,11 @@ def test_show_work_request_prints_its_keys_in_order(farm: Farm) -> None:
     assert f"created_at: {CREATED_AT}\n" in result.stdout
 
 
+def test_statistics_alone_are_not_shown(farm: Farm) -> None:
+    farm.server.add_work_request(output_data={"runtime_statistics": {"duration": 1}})
+    assert "output_data" not in yaml.safe_load(farm.run("show-work-request", 1).stdout)
+
+
 def test_what_went_wrong_is_shown_at_the_end(farm: Farm) -> None:
     errors = {"errors": [{"message": "It broke", "code": "execute-failed"}]}
     farm.server.add_work_request(status="completed", result="error", output_data=errors)
@@ -138,7 +143,10 @@ def test_waiting_for_a_failure_ends_with_1(farm: Farm) -> None:
     ends_after(farm, 2, result="failure")
     result = farm.run("create-work-request", "noop", "--wait", stdin="")
     assert result.exit_code == 1
-    assert result.stderr == "Work request 1 (noop): failure after 2 s\n"
+    assert result.stderr == (
+        "Work request 1 (noop): failure after 2 s\n"
+        "Its logs are among the artifacts that 'debusine show-work-request 1' shows.\n"
+    )
     assert yaml.safe_load(result.stdout)["work_request_id"] == 1
 
 
