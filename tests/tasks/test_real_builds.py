@@ -1,0 +1,214 @@
+"""The tasks as they run in earnest: with Debian's tools, as the worker's user, against a server on HTTP."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.debian_packages import SourcePackage
+from tests.worker.fake_server import FakeArtifact, FakeServer
+
+pytestmark = [pytest.mark.build, pytest.mark.usefixtures("worker")]
+
+#: Seconds; a slow machine with a slow mirror.
+LONG = 600.0
+
+MIRROR = "http://deb.debian.org/debian"
+
+
+async def carried_out(server: FakeServer, task: str, data: Mapping[str, Any], dynamic: Mapping[str, Any]) -> str:
+    """Have the worker do something, and return the result."""
+    before = len(server.completed)
+    server.add_work(task, data, dynamic_task_data=dict(dynamic))
+    await server.announce_work()
+    await server.until(lambda: len(server.completed) > before, LONG)
+    report = server.completed[-1][2]
+    print(json.dumps(report), [a.contents for a in server.made("debusine:work-request-debug-logs")])
+    return str(report["result"])
+
+
+def add_source(server: FakeServer, directory: Path, package: SourcePackage) -> int:
+    dsc = package.write(directory)
+    files = {path.name: path.read_bytes() for path in directory.iterdir()}
+    data = {"name": package.name, "version": package.version, "type": "dpkg", "dsc_fields": {}}
+    assert dsc.name in files
+    return server.add_artifact("debian:source-package", data, files)
+
+
+def add_again(server: FakeServer, artifact: FakeArtifact) -> int:
+    return server.add_artifact(artifact.category, artifact.data, artifact.contents)
+
+
+@pytest.fixture(scope="module")
+def kept() -> dict[str, FakeArtifact]:
+    """The environment that the first test made."""
+    return {}
+
+
+@pytest.fixture
+async def environment(server: FakeServer, kept: dict[str, FakeArtifact]) -> int:
+    if "environment" not in kept:
+        data = {
+            "bootstrap_options": {"architecture": architecture(), "variant": "buildd"},
+            "bootstrap_repositories": [{"mirror": MIRROR, "suite": "bookworm", "components": ["main"]}],
+        }
+        result = await carried_out(server, "mmdebstrap", data, {})
+        if result != "success":
+            pytest.skip("no environment can be made here (is the mirror in reach?)")
+        (kept["environment"],) = server.made("debian:system-tarball")
+    return add_again(server, kept["environment"])
+
+
+def architecture() -> str:
+    import subprocess
+
+    return subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True).stdout.strip()
+
+
+async def build(server: FakeServer, environment: int, source: int, **options: Any) -> str:
+    data = {
+        "input": {"source_artifact": source},
+        "host_architecture": architecture(),
+        "environment": environment,
+        "build_components": ["any", "all"],
+        **options,
+    }
+    dynamic = {"input_source_artifact_id": source, "environment_id": environment}
+    return await carried_out(server, "sbuild", data, dynamic)
+
+
+def logs_of(server: FakeServer) -> dict[str, bytes]:
+    return server.made("debusine:work-request-debug-logs")[-1].contents
+
+
+async def test_an_environment_is_described(server: FakeServer, environment: int, kept: dict[str, FakeArtifact]) -> None:
+    data = kept["environment"].data
+    assert data["codename"] == "bookworm"
+    assert data["vendor"] == "debian"
+    assert data["variant"] == "buildd"
+    assert data["pkglist"]["dpkg"]
+    assert data["with_init"] is False
+    assert list(kept["environment"].contents) == ["system.tar.xz"]
+
+
+async def test_a_source_becomes_packages_that_know_where_they_come_from(
+    server: FakeServer, environment: int, tmp_path: Path
+) -> None:
+    source = add_source(server, tmp_path, SourcePackage())
+    assert await build(server, environment, source) == "success"
+    (log,) = server.made("debian:package-build-log")
+    (deb,) = server.made("debian:binary-package")
+    (debs,) = server.made("debian:binary-packages")
+    (upload,) = server.made("debian:upload")
+    (to_sign,) = server.made("debusine:signing-input")
+    (debug,) = server.made("debusine:work-request-debug-logs")
+    assert log.data["filename"] == next(iter(log.contents)) == f"tiny-nodh_1.0_{architecture()}.build"
+    assert b"Status: successful" in log.contents[log.data["filename"]]
+    assert deb.data["deb_fields"]["Package"] == "tiny-nodh"
+    assert debs.data["packages"] == ["tiny-nodh"]
+    assert debs.data["architecture"] == "all"
+    assert "tiny-nodh_1.0_all.deb" in upload.contents
+    assert list(to_sign.contents) == [f"tiny-nodh_1.0_{architecture()}.changes"]
+    assert debug.contents == {}
+    assert server.relations == {
+        (log.id, source, "relates-to"),
+        (deb.id, source, "built-using"),
+        (debs.id, source, "built-using"),
+        (log.id, deb.id, "relates-to"),
+        (log.id, debs.id, "relates-to"),
+        (upload.id, deb.id, "extends"),
+        (upload.id, debs.id, "extends"),
+        (upload.id, deb.id, "relates-to"),
+        (upload.id, debs.id, "relates-to"),
+        (to_sign.id, upload.id, "relates-to"),
+        (debug.id, source, "relates-to"),
+    }
+    statistics = server.completed[-1][2]["output_data"]["runtime_statistics"]
+    assert statistics["duration"] >= statistics["cpu_time"] // 4 > 0
+
+
+async def test_a_source_that_does_not_build_is_a_failure_with_its_log(
+    server: FakeServer, environment: int, tmp_path: Path
+) -> None:
+    source = add_source(server, tmp_path, SourcePackage(name="tiny-broken", build=("false",)))
+    assert await build(server, environment, source) == "failure"
+    (log,) = server.made("debian:package-build-log")
+    assert b"Status: attempted" in next(iter(log.contents.values()))
+    assert not server.made("debian:upload")
+    assert "stages.log" in logs_of(server)
+
+
+async def test_dependencies_that_are_nowhere_are_a_failure(
+    server: FakeServer, environment: int, tmp_path: Path
+) -> None:
+    source = add_source(server, tmp_path, SourcePackage(name="tiny-deps", build_depends="no-such-package-anywhere"))
+    assert await build(server, environment, source) == "failure"
+    assert b"Status: given-back" in next(iter(server.made("debian:package-build-log")[0].contents.values()))
+
+
+async def test_an_environment_that_is_no_tarball_is_an_error(
+    server: FakeServer, environment: int, tmp_path: Path
+) -> None:
+    source = add_source(server, tmp_path, SourcePackage())
+    data = {"filename": "system.tar.xz", "codename": "bookworm", "architecture": architecture()}
+    broken = server.add_artifact("debian:system-tarball", data, {"system.tar.xz": b"no tarball"})
+    assert await build(server, broken, source) == "error"
+    assert server.completed[-1][2]["output_data"]["errors"][0]["code"] == "execute-failed"
+    assert "images.log" in logs_of(server)
+
+
+async def test_lintian_of_the_machine_judges_what_was_built(
+    server: FakeServer, environment: int, tmp_path: Path
+) -> None:
+    package = SourcePackage(
+        name="tiny-error", copyright=False, overrides=("tiny-error: no-manual-page [usr/bin/tiny-error]",)
+    )
+    source = add_source(server, tmp_path, package)
+    assert await build(server, environment, source) == "success"
+    (debs,) = server.made("debian:binary-packages")
+    data: dict[str, Any] = {"input": {"source_artifact": source, "binary_artifacts": [debs.id]}}
+    dynamic = {"input_source_artifact_id": source, "input_binary_artifacts_ids": [debs.id]}
+    assert await carried_out(server, "lintian", data, dynamic) == "failure"
+    found = {artifact.data["architecture"]: artifact for artifact in server.made("debian:lintian")}
+    assert found.keys() == {"source", "all"}
+    summary = found["all"].data["summary"]
+    assert summary["tags_count_by_severity"]["error"] == 1
+    assert "no-copyright-file" in summary["tags_found"]
+    assert summary["overridden_tags_found"] == ["no-manual-page"]
+    assert summary["package_filename"] == {"tiny-error": "tiny-error_1.0_all.deb"}
+    assert b"E: tiny-error: no-copyright-file\n" in found["all"].contents["lintian.txt"]
+    assert json.loads(found["all"].contents["analysis.json"])["summary"] == summary
+    assert {(found["all"].id, source, "relates-to"), (found["all"].id, debs.id, "relates-to")} <= server.relations
+    data |= {"fail_on_severity": "none"}
+    assert await carried_out(server, "lintian", data, dynamic) == "success"
+
+
+async def test_lintian_of_an_environment_judges_a_source(server: FakeServer, environment: int, tmp_path: Path) -> None:
+    source = add_source(server, tmp_path, SourcePackage())
+    data = {"input": {"source_artifact": source}, "environment": environment}
+    dynamic = {"input_source_artifact_id": source, "environment_id": environment}
+    assert await carried_out(server, "lintian", data, dynamic) == "success"
+    (analysis,) = server.made("debian:lintian")
+    assert analysis.data["summary"]["lintian_version"].startswith("2.")
+
+
+async def test_nothing_is_left_when_a_build_is_stopped(
+    server: FakeServer,
+    environment: int,
+    tmp_path: Path,
+    worker: asyncio.subprocess.Process,
+    worker_home: Path,
+) -> None:
+    source = add_source(server, tmp_path, SourcePackage(build=("sleep 600",)))
+    building = asyncio.create_task(build(server, environment, source))
+    async with asyncio.timeout(LONG):
+        while not any(b"sleep 600" in log.read_bytes() for log in (worker_home / "runs").glob("*/logs/*.build")):
+            await asyncio.sleep(0.2)
+    worker.terminate()
+    async with asyncio.timeout(20):
+        await worker.wait()
+    building.cancel()
+    assert list((worker_home / "runs").iterdir()) == []
