@@ -18,7 +18,7 @@ from debusine.domain.work_requests import DEFAULT_TIMEOUT, Result
 from debusine.plugin import Task, TaskFailure
 from debusine.protocol.resources import CompletionReport, OutputData, OutputError, WorkRequestResource
 from debusine.worker.capabilities import Tasks
-from debusine.worker.context import WorkerContext
+from debusine.worker.context import STAGES, WorkerContext
 from debusine.worker.images import ImageCache
 from debusine.worker.metering import Meter
 from debusine.worker.runner import Runner
@@ -122,8 +122,8 @@ def set_up(tasks: Tasks, work: WorkRequestResource) -> Task[Any]:
 
 
 async def upload_debug_logs(context: WorkerContext, result: Result) -> None:
-    """Keep the logs of an attempt that did not succeed; of one that did, only what it was made of."""
-    files = {} if result is Result.SUCCESS else context.logs
+    """Keep what the commands of an attempt said, and how far it came when it did not succeed."""
+    files = {name: path for name, path in context.logs.items() if name != STAGES or result is not Result.SUCCESS}
     try:
         artifact = await context.upload(DEBUG_LOGS, data={}, files=files)
         for target in dict.fromkeys(context.fetched):
