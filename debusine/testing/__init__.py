@@ -1,6 +1,7 @@
 """For tests of plugins: suites that say whether one conforms, and fakes of what surrounds it."""
 
 from debusine.testing.file_stores import FileStoreConformance
+from debusine.testing.memory_store import MemoryFileStore
 from debusine.testing.plugins import FakeDistribution, FakeEntryPoint, entry_point, plugin_manager
 from debusine.testing.sources import Source, Sources
 
@@ -8,6 +9,7 @@ __all__ = [
     "FakeDistribution",
     "FakeEntryPoint",
     "FileStoreConformance",
+    "MemoryFileStore",
     "Source",
     "Sources",
     "entry_point",

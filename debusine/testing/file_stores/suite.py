@@ -23,6 +23,8 @@ class FileStoreSuite:
 
     #: Whether another backend object with the same options, also in another process, finds what this one stored.
     persistent = True
+    #: Seconds until what a cancelled storing made must be gone.
+    patience = 5.0
 
     @pytest.fixture
     def backend(self) -> Backend:
@@ -83,8 +85,8 @@ async def require_missing(call: Awaitable[object], what: str) -> None:
     pytest.fail(f"{what} must raise FileMissing for an object that is not there, but succeeds")
 
 
-async def require_soon(condition: Callable[[], Awaitable[bool]], message: str, *, seconds: float = 5) -> None:
-    """Fail unless a condition holds within a few seconds."""
+async def require_soon(condition: Callable[[], Awaitable[bool]], message: str, *, seconds: float) -> None:
+    """Fail unless a condition holds within some seconds."""
     __tracebackhide__ = True
     deadline = asyncio.get_running_loop().time() + seconds
     while not await condition():
