@@ -67,9 +67,14 @@ class FileRepository(Repository[File]):
         raise FilesVanish
 
     def _live(self, digests: Collection[Digest]) -> dict[Digest, File]:
-        wanted = [digest.hash_digest for digest in digests]
-        files = (self._noun(row) for row in self.connection.execute(_LIVE, {"wanted": wanted}))
-        return {file.digest: file for file in files if file.digest in digests}
+        wanted = {(digest.hash_digest, digest.size): digest for digest in digests}
+        rows = self.connection.execute(_LIVE, {"wanted": [hash_digest for hash_digest, _ in wanted]})
+        # A hash might have been declared with another size, too.
+        return {
+            wanted[sha256, size]: File(id=id_, sha256=sha256, size=size, state=state)
+            for id_, sha256, size, state in rows
+            if (sha256, size) in wanted
+        }
 
     def _create(self, digests: Iterable[Digest]) -> dict[Digest, File]:
         """Those of the contents that nobody else has made at the same time."""
@@ -110,7 +115,7 @@ _files, _places, _copies = tables.files, tables.files_in_artifacts, tables.files
 
 # FOR SHARE: a collector that wants to mark one of these waits, and then sees the reference to it.
 _LIVE = (
-    sa.select(_files)
+    sa.select(_files.c.id, _files.c.sha256, _files.c.size, _files.c.state)
     .where(_files.c.sha256.in_(sa.bindparam("wanted", expanding=True)), _files.c.state == FileState.LIVE)
     .order_by(_files.c.sha256, _files.c.size)
     .with_for_update(read=True)

@@ -1,6 +1,8 @@
 """``artifact/``: artifacts are declared and described."""
 
+from collections.abc import Iterable
 from http import HTTPStatus
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -50,16 +52,20 @@ def artifact_resource(description: ArtifactDescription, urls: Urls) -> ArtifactR
         expire_at=artifact.expire_at,
         download_tar_gz_url=urls.tar_gz(workspace, artifact.id),
         files_to_upload=[place.path for place in description.files if not place.complete],
-        files={
-            place.path: _file_resource(place, urls.file(workspace, artifact.id, place.path))
-            for place in description.files
-        },
+        files=_file_resources(description.files, below=urls.file(workspace, artifact.id, "")),
     )
 
 
-def _file_resource(place: FileInArtifact, url: str) -> FileResource:
-    checksums = {File.current_hash_algorithm: place.file.digest.hex}
-    return FileResource(size=place.file.size, checksums=checksums, url=url, content_type=place.content_type)
+def _file_resources(places: Iterable[FileInArtifact], below: str) -> dict[str, FileResource]:
+    return {
+        place.path: FileResource(
+            size=place.file.size,
+            checksums={File.current_hash_algorithm: place.file.hash_digest.hex()},
+            url=below + quote(place.path),
+            content_type=place.content_type,
+        )
+        for place in places
+    }
 
 
 async def _answer(request: web.Request, description: ArtifactDescription, status: int) -> web.Response:
