@@ -89,7 +89,8 @@ def _list(told: Any) -> list[Any]:
 
 def _bare(response: aiohttp.ClientResponse, asked: str) -> Problem:
     phrase = responses.get(response.status, response.reason or "")
-    return Problem(f"The server answered {response.status} {phrase}".rstrip(), asked)
+    moved = f", which moved to {place}" if (place := response.headers.get("Location")) else ""
+    return Problem(f"The server answered {response.status} {phrase}".rstrip(), asked + moved)
 
 
 def _retry_after(response: aiohttp.ClientResponse) -> float | None:

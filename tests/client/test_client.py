@@ -156,6 +156,13 @@ async def test_an_error_without_a_problem_still_says_something(client: Client, s
         await client.get_work_request(1)
 
 
+async def test_a_server_that_moved_is_told_with_its_new_place(client: Client, server: FakeServer) -> None:
+    headers = {"Location": "https://farm.example/api/1.0/work-request/1/"}
+    server.misbehave("GET", "", answering(lambda: web.Response(status=301, headers=headers)))
+    with pytest.raises(Refused, match=r"301 Moved Permanently: .*, which moved to https://farm.example/api/"):
+        await client.get_work_request(1)
+
+
 @pytest.mark.parametrize("body", ["<html>", '{"id": 1}', "[]", '{"id": NaN}', ""])
 async def test_an_answer_that_is_not_the_protocols_is_told(client: Client, server: FakeServer, body: str) -> None:
     server.misbehave("GET", "", answering(lambda: web.Response(text=body)))

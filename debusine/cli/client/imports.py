@@ -3,6 +3,7 @@
 import asyncio
 import tempfile
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -42,19 +43,20 @@ def import_debian_artifact(upload: str, workspace: str | None, expire_at: str | 
     async def bring(session: Session) -> int:
         with tempfile.TemporaryDirectory(prefix="debusine-import-") as directory:
             path = await fetched(session, upload, Path(directory))
-            parcels = [
-                Parcel(
-                    category=artifact.category,
-                    data=artifact.data,
-                    files=artifact.files,
-                    workspace=workspace,
-                    expire_at=moment,
-                )
-                for artifact in await asyncio.to_thread(_checked, path)
-            ]
-            return await _bring(session, parcels)
+            artifacts = await asyncio.to_thread(_checked, path)
+            return await _bring(session, [_parcel(artifact, workspace, moment) for artifact in artifacts])
 
     run(bring)
+
+
+def _parcel(artifact: DebianArtifact, workspace: str | None, expire_at: datetime | None) -> Parcel:
+    return Parcel(
+        category=artifact.category,
+        data=artifact.data,
+        files=artifact.files,
+        workspace=workspace,
+        expire_at=expire_at,
+    )
 
 
 def _checked(path: Path) -> list[DebianArtifact]:
