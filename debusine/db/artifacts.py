@@ -34,9 +34,7 @@ class ArtifactRepository(Repository[Artifact]):
 
     def attach(self, work_request: int, attempt: int) -> None:
         """Let what an attempt has made count among its work request's artifacts."""
-        self.connection.execute(
-            sa.update(self.table).where(*self._of_attempt(work_request, attempt)).values(attached=True)
-        )
+        self.connection.execute(_ATTACH, {"work_request": work_request, "attempt": attempt})
 
     def attached_to(self, work_requests: Collection[int]) -> dict[int, list[int]]:
         """Work request → the ids of its artifacts, ascending; in one statement for all of them."""
@@ -86,3 +84,14 @@ class RelationRepository(Repository[ArtifactRelation]):
         if target is not None:
             statement = statement.where(self.table.c.target == target)
         return self._all(statement)
+
+
+# Made once: to make a statement costs more than to run it.
+_ATTACH = (
+    sa.update(tables.artifacts)
+    .where(
+        tables.artifacts.c.created_by_work_request == sa.bindparam("work_request"),
+        tables.artifacts.c.created_by_attempt == sa.bindparam("attempt"),
+    )
+    .values(attached=True)
+)

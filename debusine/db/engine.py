@@ -127,6 +127,13 @@ def worth_retrying(error: BaseException) -> bool:
     return error.connection_invalidated or _state(error) in RETRIABLE_STATES
 
 
+def sqlite_connection(connection: sa.Connection) -> sqlite3.Connection:
+    """The driver's own connection, for the few words that are said around every change."""
+    raw = connection.connection.dbapi_connection
+    assert isinstance(raw, sqlite3.Connection)
+    return raw
+
+
 def rolled_back(connection: sa.Connection) -> bool:
     """Whether SQLite has rolled the whole transaction back by itself (disk full, I/O error, out of memory)."""
     raw = connection.connection.dbapi_connection

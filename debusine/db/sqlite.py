@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from attrs import define, field
 
 from debusine.db.database import Database
-from debusine.db.engine import force_rollback, make_engine, rolled_back, translated
+from debusine.db.engine import force_rollback, make_engine, rolled_back, sqlite_connection, translated
 from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.errors import Unavailable
 from debusine.domain.events import Event
@@ -167,13 +167,14 @@ def _commit_together(connection: sa.Connection, group: Sequence[Member], clock: 
 
 
 def _run_member(connection: sa.Connection, member: Member, moment: datetime) -> None:
-    connection.exec_driver_sql("SAVEPOINT member")
+    raw = sqlite_connection(connection)
+    raw.execute("SAVEPOINT member")
     member.run(connection, moment)
     if rolled_back(connection):
         return
     if member.error is not None:
-        connection.exec_driver_sql("ROLLBACK TO member")
-    connection.exec_driver_sql("RELEASE member")
+        raw.execute("ROLLBACK TO member")
+    raw.execute("RELEASE member")
 
 
 def _run_alone(connection: sa.Connection, members: Sequence[Member], clock: Callable[[], datetime]) -> None:

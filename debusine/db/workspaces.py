@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
+from typing import Any
 
 import sqlalchemy as sa
 from attrs import evolve
@@ -23,11 +24,11 @@ class WorkspaceRepository(Repository[Workspace]):
 
     def get_or_none(self, id_: int, *, lock: bool = False) -> Workspace | None:
         """The workspace with this id; ``lock`` has no meaning for workspaces."""
-        return next(iter(self._with_stores(self.table.c.id == id_)), None)
+        return next(iter(self._with_stores(_BY_ID, {"key": id_})), None)
 
     def by_name(self, name: str) -> Workspace | None:
         """The workspace with this name."""
-        return next(iter(self._with_stores(self.table.c.name == name)), None)
+        return next(iter(self._with_stores(_BY_NAME, {"name": name})), None)
 
     def default(self) -> Workspace | None:
         """The workspace of those who name none; None before the first start."""
@@ -35,7 +36,7 @@ class WorkspaceRepository(Repository[Workspace]):
 
     def all(self) -> Sequence[Workspace]:
         """Every workspace, by name."""
-        return self._with_stores(sa.true())
+        return self._with_stores(_WITH_STORES)
 
     def save(self, new: Workspace, *, expecting: Workspace) -> None:
         """Write what differs, the other stores included."""
@@ -55,14 +56,8 @@ class WorkspaceRepository(Repository[Workspace]):
         found = sa.select(copies.c.id).where(copies.c.file == file.id, copies.c.store.in_(workspace.file_stores))
         return self.connection.execute(found.limit(1)).first() is not None
 
-    def _with_stores(self, condition: sa.ColumnElement[bool]) -> list[Workspace]:
-        statement = (
-            sa.select(*self.table.c, _stores.c.store.label("store"))
-            .outerjoin(_stores, _stores.c.workspace == self.table.c.id)
-            .where(condition)
-            .order_by(self.table.c.name, _stores.c.store)
-        )
-        rows = self.connection.execute(statement).mappings()
+    def _with_stores(self, statement: sa.Select[Any], values: Mapping[str, Any] | None = None) -> list[Workspace]:
+        rows = self.connection.execute(statement, values).mappings()
         return [_workspace(list(group)) for _, group in groupby(rows, key=lambda row: row["id"])]
 
 
@@ -73,6 +68,14 @@ def _workspace(rows: Sequence[sa.RowMapping]) -> Workspace:
     return Workspace(**values, other_file_stores=others)
 
 
+# Made once: to make a statement costs more than to run it.
+_WITH_STORES = (
+    sa.select(*tables.workspaces.c, _stores.c.store.label("store"))
+    .outerjoin(_stores, _stores.c.workspace == tables.workspaces.c.id)
+    .order_by(tables.workspaces.c.name, _stores.c.store)
+)
+_BY_ID = _WITH_STORES.where(tables.workspaces.c.id == sa.bindparam("key"))
+_BY_NAME = _WITH_STORES.where(tables.workspaces.c.name == sa.bindparam("name"))
 _NAMES = sa.select(tables.workspaces.c.id, tables.workspaces.c.name).where(
     tables.workspaces.c.id.in_(sa.bindparam("ids", expanding=True))
 )

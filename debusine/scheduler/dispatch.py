@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from attrs import Factory, define, frozen
+from attrs import define, frozen
 
 from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.accounts import Subject
@@ -73,7 +73,6 @@ class Pass:
     queues: Queues
     usage: Usage
     steps: int = 0
-    creators: dict[int, Subject] = Factory(dict)
 
     def run(self, workers: Sequence[Worker]) -> bool:
         """Serve the workers in turn; True: there was more to do than one transaction may."""
@@ -118,11 +117,6 @@ class Pass:
         return True
 
     def _assigned(self, work_request: WorkRequest, worker: Worker) -> WorkRequest:
-        lookups = ArtifactLookups(self.uow, self._creator(work_request.created_by))
+        lookups = ArtifactLookups(self.uow, lambda: Subject(user=self.uow.users.get(work_request.created_by)))
         dynamic = resolve(self.dispatcher.tasks, work_request, lookups)
         return work_request.assign_worker(worker.id, at=self.uow.now, dynamic_task_data=dynamic, inputs=lookups.inputs)
-
-    def _creator(self, user: int) -> Subject:
-        if user not in self.creators:
-            self.creators[user] = Subject(user=self.uow.users.get(user))
-        return self.creators[user]

@@ -1,6 +1,7 @@
 """Lookups: what the names in task data mean, at the submission and again at the assignment."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import cache
 
 from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.accounts import Subject
@@ -16,9 +17,10 @@ SUFFIX = "@artifacts"
 class ArtifactLookups(Lookups):
     """Finds artifacts by their ids on behalf of a subject, and remembers which ones it gave out."""
 
-    def __init__(self, uow: UnitOfWork, subject: Subject) -> None:
+    def __init__(self, uow: UnitOfWork, subject: Callable[[], Subject]) -> None:
+        """``subject`` is asked only when something is looked up."""
         self.uow = uow
-        self.subject = subject
+        self._subject = cache(subject)
         self._known: dict[int, ArtifactFacts] = {}
         self._incomplete: set[int] = set()
         self._given: set[int] = set()
@@ -50,7 +52,7 @@ class ArtifactLookups(Lookups):
             self._known[id_] = ArtifactFacts(id=id_, category=artifact.category, data=artifact.data, files=sizes[id_])
 
     def _usable(self, artifact: Artifact) -> bool:
-        return not artifact.expired(self.uow.now) and may(self.uow, self.subject, Action.READ_ARTIFACT, artifact)
+        return not artifact.expired(self.uow.now) and may(self.uow, self._subject(), Action.READ_ARTIFACT, artifact)
 
     def _fitting(self, lookup: object, id_: int, categories: Collection[str]) -> ArtifactFacts:
         facts = self._known.get(id_)

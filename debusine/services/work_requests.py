@@ -46,7 +46,7 @@ def create(uow: UnitOfWork, subject: Subject, tasks: Tasks, submission: WorkRequ
     task = find_task(tasks, submission.task_name)
     data = structure_data(task, submission.task_data)
     event_reactions.check(uow, submission.event_reactions)
-    check_lookups(task, data, ArtifactLookups(uow, subject))
+    check_lookups(task, data, ArtifactLookups(uow, lambda: subject))
     created = _insert(uow, subject, task, data, workspace, submission)
     uow.publish(WorkRequestBecamePending(created.id, created.demand))
     return View(created, workspace.name)
