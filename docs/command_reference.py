@@ -1,11 +1,19 @@
 """A Sphinx extension that writes the command reference from the commands themselves."""
 
 from collections.abc import Iterator
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import click
 from sphinx.application import Sphinx
+
+from debusine.cli import admin, main, server, worker
+
+PROGRAMS: dict[str, click.Command] = {
+    "debusine": main.debusine,
+    "debusine-admin": admin.main,
+    "debusine-server": server.main,
+    "debusine-worker": worker.main,
+}
 
 HEAD = "# Commands\n\nWhat each program says when it is asked with `--help`.\n"
 
@@ -20,18 +28,9 @@ def write_commands(app: Sphinx) -> None:
     """Write `reference/api/commands.md`, which is not kept in the repository."""
     page = Path(app.srcdir) / "reference/api/commands.md"
     page.parent.mkdir(parents=True, exist_ok=True)
-    text = HEAD + "".join(section for name, command in programs() for section in sections(command, name, None))
+    text = HEAD + "".join(section for name, command in PROGRAMS.items() for section in sections(command, name, None))
     if not page.exists() or page.read_text() != text:
         page.write_text(text)
-
-
-def programs() -> Iterator[tuple[str, click.Command]]:
-    """The programs that the distribution installs."""
-    for script in sorted(entry_points(group="console_scripts"), key=lambda script: script.name):
-        if script.value.startswith("debusine."):
-            loaded = script.load()
-            assert isinstance(loaded, click.Command), f"{script.name} is no click command"
-            yield script.name, loaded
 
 
 def sections(command: click.Command, name: str, parent: click.Context | None) -> Iterator[str]:

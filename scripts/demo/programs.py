@@ -135,6 +135,9 @@ class Farm:
         try:
             connection.request("GET", f"/api/1.0/work-request/{number}/", headers={"Token": self._key("user.key")})
             answer = json.loads(connection.getresponse().read())
+        except OSError:
+            self.check()  # a program that ended has said more about it
+            raise
         finally:
             connection.close()
         assert isinstance(answer, dict)
