@@ -83,8 +83,10 @@ class WorkerRepository(Repository[Worker]):
 
     def _insert_if_free(self, name: str, values: Mapping[str, Any]) -> Worker | None:
         row = {"name": name, "connection": 0, "static_metadata": {}, **values}
-        inserted = self.connection.execute(insert_or_ignore(self.connection, self.table), row).rowcount == 1
-        return self.get_worker_or_none(name) if inserted else None
+        # PostgreSQL counts no rows here; what it returns is there on both databases.
+        statement = insert_or_ignore(self.connection, self.table).returning(_workers.c.id)
+        id_ = self.connection.execute(statement, row).scalar_one_or_none()
+        return None if id_ is None else self.get(id_)
 
 
 _good_token = _tokens.c.enabled & (_tokens.c.expire_at.is_(None) | (_tokens.c.expire_at > sa.bindparam("at")))
