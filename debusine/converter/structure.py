@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from math import isfinite
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar, get_args, get_origin
 
 import attrs
 import cattrs
@@ -74,6 +74,8 @@ def _sentence(error: BaseException, type_: type[Any] | None) -> str:
         return str(error)
     if isinstance(error, (TypeError, ValueError)) and error.args and isinstance(error.args[0], str):
         return error.args[0]
+    if get_origin(type_) is Literal:
+        return f"This must be one of: {', '.join(map(str, get_args(type_)))}."
     text = format_exception(error, type_)
     return f"This is not one of the values allowed here ({text})." if text.startswith("unknown error") else text
 

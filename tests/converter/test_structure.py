@@ -8,7 +8,7 @@ from attrs import field, frozen, validators
 from debusine.converter.structure import InvalidFields, structure
 from debusine.domain.artifacts import RelationType
 from debusine.domain.work_requests import Result
-from debusine.protocol.resources import CompletionReport, RelationSubmission
+from debusine.protocol.resources import CompletionReport, RelationSubmission, WorkerRegistration
 
 
 @frozen(kw_only=True)
@@ -36,6 +36,8 @@ def test_an_enumeration_takes_its_values_and_nothing_else() -> None:
     assert errors({"result": "splendid"}, CompletionReport) == {
         "result": ["This must be one of: success, failure, error, skipped."]
     }
+    worker = {"token": "a" * 64, "fqdn": "host.example", "worker_type": "good"}
+    assert errors(worker, WorkerRegistration) == {"worker_type": ["This must be one of: external, signing, celery."]}
     assert errors({"result": ""}, CompletionReport) == {"result": ["This must be success, failure, error or skipped."]}
 
 
