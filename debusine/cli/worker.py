@@ -39,6 +39,8 @@ NOT_FIT = 2
 
 #: Seconds for which a running attempt waits for a server that is away; its own time limit ends it earlier.
 PATIENCE = 72 * 3600.0
+#: Seconds of the five that a stop may take.
+REMOVAL_PATIENCE = 1.0
 
 
 class StartedAsRoot(ConfigurationError):
@@ -124,7 +126,10 @@ async def _run(configuration: Configuration, tasks: Tasks, workplace: Workplace,
             images=images,
             hidden=(configuration.directory, configuration.state_directory),
         )
-        await Daemon(server=WorkerClient(impatient), attempts=attempts, reports=reports).run()
+        try:
+            await Daemon(server=WorkerClient(impatient), attempts=attempts, reports=reports).run()
+        finally:
+            await workplace.finish(REMOVAL_PATIENCE)
 
 
 def _storage(configuration: Configuration) -> tuple[ImageCache, Reports]:

@@ -129,7 +129,7 @@ class Lintian(Task[LintianData]):
             return await context.run(argv, log="lintian.log", stdout=output, sandbox=True)
         root = await self._environment(context, self.found.environment_id)
         inputs = context.directory / "input"
-        return await root.run_as_nobody(argv, log="lintian.log", stdout=output, readable=inputs, cwd=context.directory)
+        return await root.run_as_nobody(argv, log="lintian.log", stdout=output, readable=inputs)
 
     async def _environment(self, context: TaskContext, artifact: int) -> UnshareRoot:
         facts = await context.describe(artifact)

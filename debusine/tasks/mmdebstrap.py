@@ -21,6 +21,9 @@ COMPRESS = ("xz", "-1", "-T0", "--")
 
 FILENAME = "system.tar.xz"
 
+#: A line of shell to mmdebstrap, which gives it the new system's directory: its users shall have safe disks again.
+FORGET_DPKG_OPTIONS = 'rm "$1/etc/dpkg/dpkg.cfg.d/99mmdebstrap"'
+
 
 class KeyringMissing(DebusineError):
     """A keyring cannot be fetched."""
@@ -115,6 +118,7 @@ class Mmdebstrap(Task[BootstrapData]):
         if options.variant is not None:
             argv.append(f"--variant={options.variant}")
         argv += [f"--include={','.join(packages)}" for packages in [self._packages()] if packages]
+        argv.append("--dpkgopt=force-unsafe-io")  # a power cut ends the run anyway, and syncing takes long
         argv.append(f"--keyring={collect_trusted_keys(directory / 'trusted')}")
         argv += self._hooks(directory, sources)
         return [*argv, self.data.bootstrap_repositories[0].suite, str(tarball), str(sources.write(directory))]
@@ -124,7 +128,7 @@ class Mmdebstrap(Task[BootstrapData]):
         return [*self.data.bootstrap_options.extra_packages, *(name for name in keyrings if name is not None)]
 
     def _hooks(self, directory: Path, sources: Sources) -> list[str]:
-        hooks = []
+        hooks = [FORGET_DPKG_OPTIONS]
         if self.data.customization_script is not None:
             hooks.append(str(_write_script(directory / "customize", self.data.customization_script)))
         overlay = sources.write_overlay(directory / "overlay")

@@ -8,6 +8,9 @@ from attrs import frozen
 
 from debusine.tasks.sbuild_data import BinNMU, SbuildData, SbuildDynamicData
 
+#: In the chroot.
+DPKG_SETTINGS = "/etc/dpkg/dpkg.cfg.d/debusine-build"
+
 
 @frozen(kw_only=True)
 class SbuildCommand:
@@ -39,6 +42,10 @@ class SbuildCommand:
         yield f"--host={self.data.host_architecture}"
         # Everything goes to standard output, which is a file of the worker's: one copy of the log is enough.
         yield "--nolog"
+        # The worker wipes the whole run's directory, after it has told the result.
+        yield "--purge-session=never"
+        # A power cut ends a build anyway; without this, installing what it needs waits for the disk again and again.
+        yield f"--chroot-setup-commands=echo force-unsafe-io > {DPKG_SETTINGS}"
 
     def _what(self) -> Iterator[str]:
         components = set(self.data.build_components)

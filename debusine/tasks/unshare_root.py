@@ -50,10 +50,10 @@ class UnshareRoot:
         return await self.context.run([*self._enter(network), *argv], log=log)
 
     async def run_as_nobody(
-        self, argv: Sequence[str], *, log: str, readable: Path, cwd: Path, stdout: Path | None = None
+        self, argv: Sequence[str], *, log: str, readable: Path, stdout: Path | None = None
     ) -> CommandResult:
-        """Run a command without rights and without network; it sees a directory of the worker's at the same place."""
-        see = ["--unshare-net", "--ro-bind", str(readable), str(readable), "--chdir", str(cwd)]
+        """Run a command in ``/`` without rights and without network; it sees a directory of the worker's there."""
+        see = ["--unshare-net", "--ro-bind", str(readable), f"/{readable.name}", "--chdir", "/"]
         drop = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs", "--"]
         return await self.context.run([*self._enter(see), *drop, *argv], log=log, stdout=stdout)
 

@@ -4,9 +4,8 @@ import asyncio
 import logging
 import os
 import secrets
-import shutil
 import stat
-import subprocess
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -87,6 +86,7 @@ class Workplace:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self._removals: set[asyncio.Task[None]] = set()
 
     def prepare(self) -> None:
         """Make the directory, and refuse one that is somebody else's."""
@@ -105,14 +105,15 @@ class Workplace:
         return [f"Builds cannot enter {self.directory}; run: chmod o+x {path}" for path in closed]
 
     async def clear(self) -> None:
-        """End and wipe what a worker left that was killed."""
+        """End what a killed worker left running, and begin to remove what it or a stopped one left on disk."""
         for path in sorted(self.directory.iterdir()):
-            logger.warning("Clearing up %s, which a worker left that was killed", path)
-            await wipe(path)
+            logger.warning("Clearing up %s, which an earlier worker left", path)
+            await end_processes(path)
+            self._begin_to_remove(path)
 
     @asynccontextmanager
     async def open_run(self, name: str) -> AsyncIterator[RunDirectory]:
-        """A new directory for a run; at the end it is gone, and so is every process of it."""
+        """A new directory for a run; at the end its processes are gone, and it follows while the worker goes on."""
         run = RunDirectory(path=self.directory / f"{name}-{secrets.token_hex(4)}")
         for directory in (run.path, *run.parts):
             directory.mkdir()
@@ -120,21 +121,50 @@ class Workplace:
         try:
             yield run
         finally:
-            await asyncio.shield(asyncio.create_task(wipe(run.path), name=f"wipe {run.path.name}"))
+            await asyncio.shield(end_processes(run.path))
+            self._begin_to_remove(run.path)
+
+    async def finish(self, patience: float) -> None:
+        """Wait some seconds until all old directories are gone; the next start removes the others."""
+        if self._removals:
+            _, late = await asyncio.wait(self._removals, timeout=patience)
+            for removal in late:
+                removal.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    def _begin_to_remove(self, directory: Path) -> None:
+        # In the background, because an unpacked system can take a busy disk half a minute.
+        removal = asyncio.create_task(remove(directory), name=f"removal of {directory}")
+        self._removals.add(removal)
+        removal.add_done_callback(self._removals.discard)
 
 
-async def wipe(directory: Path) -> None:
-    """End a run's processes and remove its directory, whoever owns what is in it."""
+async def end_processes(directory: Path) -> None:
+    """End whatever still belongs to a run."""
     survivors = await asyncio.to_thread(end_processes_of, directory)
     if survivors:
         logger.error("%s processes of %s cannot be ended; the next start tries again", survivors, directory)
-    await asyncio.to_thread(_remove, directory)
 
 
-def _remove(directory: Path) -> None:
-    shutil.rmtree(directory, ignore_errors=True)
-    if directory.exists():
-        removal = [*AS_ALL_IDS, "rm", "-rf", "--one-file-system", "--", str(directory)]
-        done = subprocess.run(removal, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        if done.returncode:
-            logger.error("Cannot remove %s: %s", directory, " ".join(done.stderr.split()))
+async def remove(directory: Path) -> None:
+    """Remove a run's directory, whoever owns what is in it."""
+    said = ""
+    for prefix in (AS_ALL_IDS, ()):  # the second one for machines without subordinate ids
+        said = await _output([*prefix, "rm", "-rf", "--one-file-system", "--", str(directory)])
+        if not await asyncio.to_thread(directory.exists):
+            return
+    logger.error("Cannot remove %s: %s", directory, said)
+
+
+async def _output(argv: list[str]) -> str:
+    try:
+        process = await asyncio.create_subprocess_exec(*argv, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT)
+    except FileNotFoundError as error:
+        return str(error)
+    try:
+        said, _ = await process.communicate()
+    except asyncio.CancelledError:
+        process.kill()
+        await process.wait()
+        raise
+    return " ".join(said.decode(errors="replace").split())

@@ -58,7 +58,8 @@ def _who_and_what() -> tuple[list[str], Path]:
     python = home / "venv/bin/python"
     if not python.exists():
         pytest.skip(f"{USER} has no Python environment; run: scripts/prepare worker")
-    return ["runuser", "-u", USER, "--"], python
+    # Not runuser: it would stand between us and the worker's process.
+    return ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--init-groups", "--"], python
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,16 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+import subprocess
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from debusine.worker.processes import processes_of
 from tests.debian_packages import SourcePackage
+from tests.tasks.conftest import WorkerProgram
 from tests.worker.fake_server import FakeArtifact, FakeServer
 
 pytestmark = [pytest.mark.build, pytest.mark.usefixtures("worker")]
@@ -63,8 +66,6 @@ async def environment(server: FakeServer, kept: dict[str, FakeArtifact]) -> int:
 
 
 def architecture() -> str:
-    import subprocess
-
     return subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True).stdout.strip()
 
 
@@ -195,20 +196,54 @@ async def test_lintian_of_an_environment_judges_a_source(server: FakeServer, env
     assert analysis.data["summary"]["lintian_version"].startswith("2.")
 
 
-async def test_nothing_is_left_when_a_build_is_stopped(
+async def sleeping_build(server: FakeServer, environment: int, directory: Path, home: Path) -> Path:
+    """Begin a build that does not end, and return the directory of its run."""
+    source = add_source(server, directory, SourcePackage(build=("sleep 600",)))
+    data = {"input": {"source_artifact": source}, "host_architecture": architecture(), "environment": environment}
+    dynamic = {"input_source_artifact_id": source, "environment_id": environment}
+    server.add_work("sbuild", {**data, "build_components": ["all"]}, dynamic_task_data=dynamic)
+    await server.announce_work()
+    async with asyncio.timeout(LONG):
+        while True:
+            for log in (home / "runs").glob("*/logs/*.build"):
+                if b"\nsleep 600" in log.read_bytes():
+                    return log.parents[1]
+            await asyncio.sleep(0.2)
+
+
+async def until(condition: Callable[[], object], seconds: float) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.1)
+
+
+async def test_a_worker_that_is_told_to_stop_ends_its_build_first(
+    server: FakeServer, environment: int, tmp_path: Path, worker: asyncio.subprocess.Process, worker_home: Path
+) -> None:
+    run = await sleeping_build(server, environment, tmp_path, worker_home)
+    assert len(processes_of(run)) > 3
+    worker.terminate()
+    async with asyncio.timeout(10):
+        await worker.wait()
+    assert worker.returncode == 0
+    assert not processes_of(run)
+    assert not server.completed
+
+
+async def test_a_worker_that_is_killed_leaves_no_process_and_its_next_start_no_directory(
     server: FakeServer,
     environment: int,
     tmp_path: Path,
     worker: asyncio.subprocess.Process,
+    worker_program: WorkerProgram,
     worker_home: Path,
 ) -> None:
-    source = add_source(server, tmp_path, SourcePackage(build=("sleep 600",)))
-    building = asyncio.create_task(build(server, environment, source))
-    async with asyncio.timeout(LONG):
-        while not any(b"sleep 600" in log.read_bytes() for log in (worker_home / "runs").glob("*/logs/*.build")):
-            await asyncio.sleep(0.2)
-    worker.terminate()
-    async with asyncio.timeout(20):
-        await worker.wait()
-    building.cancel()
-    assert list((worker_home / "runs").iterdir()) == []
+    run = await sleeping_build(server, environment, tmp_path, worker_home)
+    worker.kill()
+    await worker.wait()
+    await until(lambda: not processes_of(run), 15)
+    assert list(run.glob("work/chroot.*"))
+    again = await asyncio.create_subprocess_exec(*worker_program.command(), start_new_session=True)
+    await until(lambda: not run.exists(), 120)
+    again.terminate()
+    await again.wait()
