@@ -1,0 +1,59 @@
+"""The page that tells how to write a file store works, word for word."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.how_to import PAGE, Environment, write_package
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of the page, in a directory of their own."""
+    return write_package(PAGE, tmp_path_factory.mktemp("debusine-filestore-shelf"))
+
+
+@pytest.fixture(scope="module")
+def environment(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """A place where the page's package is installed."""
+    environment = Environment.make(tmp_path_factory.mktemp("environment"))
+    environment.install(package)
+    return environment
+
+
+def test_the_page_shows_every_file_of_the_package(package: Path) -> None:
+    names = {path.name for path in package.iterdir() if path.is_file()}
+
+    assert names == {"pyproject.toml", "debusine_filestore_shelf.py", "test_shelf.py", "debusine.toml"}
+
+
+def test_the_package_conforms(environment: Environment, package: Path) -> None:
+    done = environment.run([str(environment.python), "-m", "pytest", "-q", "-p", "no:cacheprovider"], cwd=package)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "skipped" not in done.stdout
+
+
+def test_the_installed_plugin_is_shown_to_the_operator(environment: Environment, tmp_path: Path) -> None:
+    done = environment.run(environment.program("debusine-admin", "--data-dir", str(tmp_path), "--json", "plugins"))
+
+    assert done.returncode == 0, done.stderr
+    rows = {row["plugin"]: row for row in json.loads(done.stdout)}
+    shelf = rows["debusine-filestore-shelf:shelf"]
+    assert (shelf["version"], shelf["classes"], shelf["error"]) == ("1.0", ["shelf"], None)
+
+
+def test_the_manager_builds_it_from_the_pages_configuration(environment: Environment, package: Path) -> None:
+    script = (
+        "import asyncio, tomllib\n"
+        "from debusine.plugin.manager import PluginManager\n"
+        "from debusine.plugin.options import structure_options\n"
+        "store = tomllib.load(open('debusine.toml', 'rb'))['stores']['Default']\n"
+        "shelf = PluginManager.load().file_stores().choose(store['backend'], where='stores.Default.backend')\n"
+        "print(structure_options(shelf, store['options'], where='stores.Default.options'))\n"
+    )
+
+    done = environment.run([str(environment.python), "-c", script], cwd=package)
+
+    assert done.stdout == "ShelfOptions(directory=PosixPath('/srv/shelf'))\n", done.stderr
