@@ -102,12 +102,12 @@ def test_a_listed_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         source_package(dsc)
 
 
-@pytest.mark.parametrize("change", [b"x", b""])
-def test_a_listed_file_with_other_content_is_refused(tmp_path: Path, change: bytes) -> None:
+@pytest.mark.parametrize(("change", "reason"), [(b"x", "its SHA-256 differs"), (b"", r"it has 0 bytes instead of \d+")])
+def test_a_listed_file_with_other_content_is_refused(tmp_path: Path, change: bytes, reason: str) -> None:
     dsc = make_dsc(tmp_path)
     tarball = dsc.with_suffix(".tar.xz")
     tarball.write_bytes(change * tarball.stat().st_size)
-    with pytest.raises(WrongFile, match=r"hello-play_1.0.tar.xz is not the file that .* lists"):
+    with pytest.raises(WrongFile, match=rf"hello-play_1.0.tar.xz is not the file that .* lists: {reason}"):
         artifacts_of(dsc)
 
 
