@@ -9,10 +9,13 @@ import sqlalchemy as sa
 from debusine.db import tables
 from debusine.db.attempts import UNRELEASED
 from debusine.db.engine import insert_or_ignore, writers_meet
-from debusine.db.repository import Repository
+from debusine.db.repository import Overtaken, Repository
 from debusine.db.work_requests import IN_HAND
 from debusine.domain.secrets import key_hash
 from debusine.domain.workers import Worker, name_from_fqdn
+
+#: How often a name is sought for a new worker.
+TRIES = 10
 
 _workers = tables.workers
 _tokens = tables.tokens
@@ -30,9 +33,10 @@ class WorkerRepository(Repository[Worker]):
     ) -> Worker:
         """Add a worker that is named after its domain name; on a clash with ``-2``, ``-3`` … behind it."""
         values = {"registered_at": at, "token": token, "dynamic_metadata": metadata or {}}
-        while (created := self._insert_if_free(self._free_name(name_from_fqdn(fqdn)), values)) is None:
-            pass  # somebody took the name at the same time
-        return created
+        for _ in range(TRIES):  # somebody may take the name at the same time
+            if (created := self._insert_if_free(self._free_name(name_from_fqdn(fqdn)), values)) is not None:
+                return created
+        raise Overtaken(self.title, fqdn)
 
     def get_worker_or_none(self, name: str) -> Worker | None:
         """The worker with this name."""

@@ -10,6 +10,10 @@ from attrs import evolve, field, frozen
 from debusine.domain.times import aware
 
 
+#: Leaves room in the column for the number of a namesake.
+NAME_LENGTH = 240
+
+
 @frozen(kw_only=True)
 class Worker:
     """A machine that takes work requests, one at a time."""
@@ -54,4 +58,4 @@ class Worker:
 
 def name_from_fqdn(fqdn: str) -> str:
     """A worker's name: its domain name as a slug, dots as dashes."""
-    return re.sub(r"[^a-z0-9]+", "-", fqdn.lower()).strip("-") or "worker"
+    return re.sub(r"[^a-z0-9]+", "-", fqdn.lower())[:NAME_LENGTH].strip("-") or "worker"

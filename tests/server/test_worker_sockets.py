@@ -7,7 +7,7 @@ import pytest
 
 from debusine.db.database import Database
 from tests.farm import Farm
-from tests.server.work_farm import becomes, hand_worker, open_work_farm, ready_worker, status_of, submit
+from tests.server.work_farm import hand_worker, open_work_farm, ready_worker, status_of, submit
 
 
 @pytest.fixture
