@@ -77,6 +77,8 @@ _KINDS: dict[int, type[Refused]] = {
 
 def refusal(status: int, problem: Problem, request: str = "", retry_after: float | None = None) -> Refused:
     """The error for an answer's status."""
+    if status == HTTPStatus.CONFLICT and problem.title == StaleAttempt.TITLE:
+        return StaleAttempt(status, problem, request)
     error = _KINDS.get(status, Refused)(status, problem, request)
     if isinstance(error, Busy):
         error.retry_after = retry_after
