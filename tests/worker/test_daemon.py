@@ -248,7 +248,7 @@ async def test_a_result_of_an_earlier_process_is_delivered_and_named_meanwhile(
     async with start_worker():
         await server.until(lambda: server.completed and server.metadata)
         async with asyncio.timeout(5):
-                while list((tmp_path / "reports").iterdir()):
+            while list((tmp_path / "reports").iterdir()):
                 await asyncio.sleep(0.01)
     assert server.completed == [(9, "4", {"result": "failure"})]
     assert server.told_running[0] in {("handshake", "9/4"), ("handshake", "")}
