@@ -83,9 +83,9 @@ def main_job(journey: Journey, data: Path) -> list[Step]:
     steps = [journey.import_source(fetch_source(data / "source", found))]
     source = steps[0].artifacts[0]
     steps.append(journey.environment(found, here))
-    if environment := steps[-1].artifact("debian:system-tarball"):
+    for environment in steps[-1].of("debian:system-tarball"):
         steps.append(journey.build(source, environment, here))
-    if upload := steps[-1].artifact("debian:upload"):
+    for upload in steps[-1].of("debian:upload"):
         steps.append(journey.check(source, upload, found.suite))
     return steps
 

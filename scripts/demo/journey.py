@@ -18,7 +18,7 @@ Json = dict[str, Any]
 STEP_TIMEOUT = 30 * 60.0
 POLL_INTERVAL = 0.5
 DEBUG_LOGS = "debusine:work-request-debug-logs"
-#: Which artifact tells a step's story; the debug logs do where none of these was made.
+#: Which artifacts tell a step's story; the debug logs do where there is no better one.
 LOGS = ("debian:package-build-log", "debian:lintian", DEBUG_LOGS)
 
 
@@ -37,9 +37,9 @@ class Step:
         """Whether the step did what it should."""
         return self.result == "success"
 
-    def artifact(self, category: str) -> Json | None:
-        """The first artifact of a category that the step made."""
-        return next((artifact for artifact in self.artifacts if artifact["category"] == category), None)
+    def of(self, category: str) -> list[Json]:
+        """The artifacts of a category that the step made."""
+        return [artifact for artifact in self.artifacts if artifact["category"] == category]
 
 
 @frozen
@@ -58,7 +58,7 @@ class Journey:
         artifact = self.farm.client("show-artifact", str(answer["artifact_id"]))
         self.console.print(f"{answer['message']}", highlight=False, markup=False)
         return Step(
-            name=f"import {dsc.name}",
+            name="import",
             result=str(answer["result"]),
             seconds=seconds,
             url=artifact["url"],
@@ -73,7 +73,7 @@ class Journey:
             return self._run("mmdebstrap", "mmdebstrap", task_data)
         self.console.rule("mmdebstrap", align="left")
         self.console.print(f"The environment of work request {earlier['id']} is still there.")
-        return self._ended("mmdebstrap (kept)", earlier, seconds=0.0)
+        return self._ended("mmdebstrap, kept", earlier, seconds=0.0)
 
     def build(self, source: Json, environment: Json, architecture: str) -> Step:
         """Build the source package in the environment."""
@@ -147,17 +147,20 @@ class Journey:
         return None
 
     def _show_log(self, step: Step) -> None:
-        artifact = next((found for category in LOGS if (found := step.artifact(category))), None)
-        if artifact is None or not artifact["files"]:
-            return
+        category = next((category for category in LOGS if step.of(category)), None)
         directory = self.farm.data / "logs" / step.name
         shutil.rmtree(directory, ignore_errors=True)
-        directory.mkdir(parents=True)
-        self.farm.client("download-artifact", str(artifact["id"]), "--target-directory", str(directory))
-        for path in sorted(directory.rglob("*")):
-            if path.is_file() and path.suffix != ".json":
-                self.console.rule(path.name, align="left", style="dim")
-                self.console.out(path.read_text(errors="replace").rstrip(), highlight=False)
+        for artifact in step.of(category) if category else []:
+            place = directory / str(artifact["id"])
+            place.mkdir(parents=True)
+            self.farm.client("download-artifact", str(artifact["id"]), "--target-directory", str(place))
+            for path in sorted(place.rglob("*")):
+                self._show_file(path)
+
+    def _show_file(self, path: Path) -> None:
+        if path.is_file() and path.suffix != ".json":
+            self.console.rule(path.name, align="left", style="dim")
+            self.console.out(path.read_text(errors="replace").rstrip(), highlight=False)
 
 
 def environment_task(mirror: Mirror, architecture: str) -> Json:

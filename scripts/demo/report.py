@@ -1,5 +1,8 @@
 """What the demo says at its end."""
 
+from urllib.parse import urljoin
+
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -9,9 +12,10 @@ from scripts.demo.journey import Step
 
 def show_report(console: Console, steps: list[Step], server: str) -> None:
     """A table of what happened, and where it can be looked at."""
-    table = Table(title="What the farm did", title_justify="left")
-    for heading in ("Step", "Result", "Seconds", "Artifacts", "Lintian"):
-        table.add_column(heading, justify="right" if heading == "Seconds" else "left")
+    table = Table(title="What the farm did", title_justify="left", box=box.SIMPLE, show_lines=True)
+    for heading in ("Step", "Result", "Seconds", "Artifacts"):
+        table.add_column(heading, justify="right" if heading == "Seconds" else "left", no_wrap=True)
+    table.add_column("Lintian tags", overflow="fold")
     for step in steps:
         colour = "green" if step.succeeded else "red"
         table.add_row(
@@ -23,12 +27,12 @@ def show_report(console: Console, steps: list[Step], server: str) -> None:
         )
     console.print(table)
     for step in steps:
-        console.print(f"{step.name}: {server}{step.url}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"{step.name}: {urljoin(server, step.url)}", highlight=False, markup=False, soft_wrap=True)
 
 
 def artifacts_of(step: Step) -> str:
     """What the step made, a line for each."""
-    return "\n".join(f"{artifact['id']} {artifact['category']}" for artifact in step.artifacts)
+    return "\n".join(f"{artifact['id']} {artifact['category'].partition(':')[2]}" for artifact in step.artifacts)
 
 
 def tags_of(step: Step) -> str:

@@ -54,4 +54,4 @@ def test_the_report_says_that_lintian_found_nothing() -> None:
 
 
 def test_the_report_lists_what_a_step_made() -> None:
-    assert artifacts_of(lintian_step()) == "7 debian:lintian"
+    assert artifacts_of(lintian_step()) == "7 lintian"
