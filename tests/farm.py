@@ -126,7 +126,7 @@ def populate(uow: UnitOfWork) -> Population:
     )
 
 
-def make_user(uow: UnitOfWork, username: str, **values: Any) -> tuple[User, str]:
+def make_user(uow: UnitOfWork, username: str, /, **values: Any) -> tuple[User, str]:
     """A user with an enabled token, and its key."""
     defaults = {
         "email": "",

@@ -20,7 +20,6 @@ from debusine.services.uploads import Uploads
 
 #: On every answer; what serves content or pages adds its own.
 SECURITY_HEADERS = {
-    "Server": "debusine",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
@@ -59,5 +58,6 @@ async def _prepare_uploads(app: web.Application) -> None:
 
 
 async def _add_security_headers(_request: web.Request, response: web.StreamResponse) -> None:
+    response.headers["Server"] = "debusine"  # without the versions of everything
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)

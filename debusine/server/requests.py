@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from aiohttp import web
 from attrs import frozen
@@ -29,7 +29,7 @@ class UnsupportedMediaType(DebusineError):
     """A body that should be JSON says that it is something else (415)."""
 
     def __init__(self, what: str) -> None:
-        super().__init__("The body must be JSON", detail=f"Send Content-Type: application/json, not {what[:100]!r}")
+        super().__init__("The body must be plain JSON", detail=f"Send Content-Type: application/json, not {what[:100]}")
 
 
 class BodyTooLarge(TooLarge):
@@ -134,9 +134,10 @@ def running_header(request: web.Request) -> frozenset[tuple[int, int]] | None:
 
 
 def _check_content_type(request: web.Request) -> None:
-    encoding = request.headers.get("Content-Encoding", "identity")
-    if request.content_type != "application/json" or encoding != "identity":
-        raise UnsupportedMediaType(cast(str, request.headers.get("Content-Type", "")) + f" {encoding}")
+    if request.content_type != "application/json":
+        raise UnsupportedMediaType(request.headers.get("Content-Type", "nothing"))
+    if (encoding := request.headers.get("Content-Encoding", "identity")) != "identity":
+        raise UnsupportedMediaType(f"it encoded as {encoding}")
 
 
 def _id(digits: str) -> int:

@@ -1,0 +1,93 @@
+"""The operator's commands: one table, one way to carry them out."""
+
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from debusine.db.database import Database
+from debusine.db.unit_of_work import UnitOfWork
+from debusine.domain.accounts import ANONYMOUS, Subject
+from debusine.domain.errors import Invalid, NotAuthenticated, NotFound, PermissionDenied
+from debusine.services import accounts, workspaces
+from debusine.services.administration import COMMANDS, OPERATOR, perform
+from tests.farm import make_user, make_worker
+
+
+@pytest.fixture(autouse=True)
+async def _furnished(database: Database) -> None:
+    def furnish(uow: UnitOfWork) -> None:
+        uow.file_stores.insert(name="Default", backend="local", configuration={})
+        workspaces.default_workspace(uow)
+
+    await database.write(furnish)
+
+
+async def ask(database: Database, command: str, **arguments: Any) -> Any:
+    return await database.write(perform, OPERATOR, command, arguments)
+
+
+async def test_a_made_key_opens_its_account(database: Database) -> None:
+    assert await ask(database, "user create", name="alice", superuser=True) == {"name": "alice", "superuser": True}
+    user_key = (await ask(database, "token create", user="alice"))["key"]
+    worker_key = (await ask(database, "worker create", fqdn="Builder.Example.org"))["key"]
+
+    user = (await database.read(accounts.authenticate, user_key)).user
+    worker = (await database.read(accounts.authenticate, worker_key)).worker
+    assert user is not None
+    assert user.is_superuser
+    assert worker is not None
+    assert worker.name == "builder-example-org"
+
+
+async def test_workers_are_listed_enabled_and_disabled(database: Database) -> None:
+    await database.write(make_worker, "w2", enabled=False)
+    await database.write(make_worker, "w1")
+
+    assert (await ask(database, "worker enable", name="w2"))["enabled"] is True
+    assert (await ask(database, "worker disable", name="w1"))["enabled"] is False
+    listed = await ask(database, "worker list")
+    assert [(row["name"], row["enabled"]) for row in listed] == [("w1", False), ("w2", True)]
+
+
+async def test_workspaces_are_made_changed_and_listed(database: Database) -> None:
+    await ask(database, "workspace create", name="W")
+    await ask(database, "workspace set", name="W", public=True)
+
+    assert await ask(database, "workspace list") == [
+        {"name": "System", "public": False, "store": "Default", "other_stores": []},
+        {"name": "W", "public": True, "store": "Default", "other_stores": []},
+    ]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_only_the_operator_may(database: Database, command: str) -> None:
+    user = (await database.write(make_user, "alice"))[0]
+    worker = (await database.write(make_worker, "w1"))[0]
+
+    for subject, error in (
+        (ANONYMOUS, NotAuthenticated),
+        (Subject(user=user), PermissionDenied),
+        (Subject(worker=worker), PermissionDenied),
+    ):
+        with pytest.raises(error):
+            await database.write(perform, subject, command, {})
+    with pytest.raises((Invalid, NotFound, AssertionError)):
+        await database.write(lambda uow: _refuse(uow, command, evolve(user, is_superuser=True)))
+
+
+def _refuse(uow: UnitOfWork, command: str, user: Any) -> None:
+    """A superuser gets as far as the arguments, which are wrong."""
+    perform(uow, Subject(user=user), command, {"bogus": 1})
+
+
+async def test_an_unknown_command_is_refused(database: Database) -> None:
+    with pytest.raises(NotFound, match="its version"):
+        await ask(database, "farm burn")
+
+
+async def test_wrong_arguments_are_named(database: Database) -> None:
+    with pytest.raises(Invalid) as caught:
+        await ask(database, "user create", name=1, superuser="no")
+
+    assert set(caught.value.validation_errors or {}) == {"name", "superuser"}
