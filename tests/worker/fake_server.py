@@ -109,6 +109,10 @@ class FakeServer:
         made = (artifact for artifact in self.artifacts.values() if artifact.work_request is not None)
         return [artifact for artifact in made if artifact.category == category]
 
+    def has_completed(self, number: int) -> bool:
+        """Whether that many reports came."""
+        return len(self.completed) >= number
+
     async def say(self, **message: Any) -> None:
         """Speak to all workers that listen."""
         for socket in self.sockets:

@@ -1,6 +1,7 @@
 """The daemon against a server that is there, away, or against it."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -131,8 +132,8 @@ async def test_one_thing_is_done_at_a_time(server: FakeServer, start_worker: Sta
     for _ in range(3):
         server.add_work("scripted", {}, id=len(server.queue) + 1)
     async with start_worker(count):
-        while len(server.completed) < 3:
-            await server.until(lambda before=len(server.completed): len(server.completed) > before)  # type: ignore[misc]
+        for number in range(3):
+            await server.until(partial(server.has_completed, number + 1))
             await server.announce_work()
     assert [body["result"] for _, _, body in server.completed] == ["success"] * 3
 
