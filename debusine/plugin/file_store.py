@@ -108,8 +108,8 @@ class FileStoreBackend(ABC, Generic[O]):
         """Read an object as chunks of at most a few MiB, from byte ``start``, ``length`` bytes or up to the end.
 
         ``length`` may reach beyond the end; a range of no bytes has no chunks. Raises ``FileMissing`` on entering when
-        the object is not there, ``Damaged`` when it is visibly not what was stored. Once entered, a removal at the same time either does not disturb the
-        reading or ends it with an error, never with wrong or missing bytes in silence.
+        the object is not there, ``Damaged`` when it is visibly not what was stored. Once entered, a removal at the same
+        time either does not disturb the reading or ends it with an error, never with wrong or missing bytes in silence.
         """
 
     @abstractmethod

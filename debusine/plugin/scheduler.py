@@ -47,4 +47,7 @@ class SchedulerPolicy(ABC, Generic[O]):
 
     @abstractmethod
     def choose(self, worker: Worker, heads: Sequence[QueueHead], usage: Usage, at: datetime) -> QueueHead | None:
-        """Pick one of the heads for a worker that can run them all; None: let it wait."""
+        """Pick one of the heads for a worker that can run them all; None: let it wait.
+
+        The order in which the heads come says nothing. Nothing that is passed may be changed.
+        """

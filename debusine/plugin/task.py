@@ -84,6 +84,9 @@ class TaskContext(ABC):
         stays at least until this run ends.
         """
 
+    async def keep_cached(self, compressed: Path, plain: Path) -> None:
+        """Give the cache what decompressing a file would yield: the next run here need not fetch it. May do nothing."""
+
     @abstractmethod
     async def run(
         self,

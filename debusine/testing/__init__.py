@@ -1,17 +1,23 @@
 """For tests of plugins: suites that say whether one conforms, and fakes of what surrounds it."""
 
 from debusine.testing.file_stores import FileStoreConformance
+from debusine.testing.lookups import MemoryLookups
 from debusine.testing.memory_store import MemoryFileStore
 from debusine.testing.plugins import FakeDistribution, FakeEntryPoint, entry_point, plugin_manager
+from debusine.testing.scheduler_policies import SchedulerPolicyConformance
 from debusine.testing.sources import Source, Sources
+from debusine.testing.tasks import TaskConformance
 
 __all__ = [
     "FakeDistribution",
     "FakeEntryPoint",
     "FileStoreConformance",
     "MemoryFileStore",
+    "MemoryLookups",
+    "SchedulerPolicyConformance",
     "Source",
     "Sources",
+    "TaskConformance",
     "entry_point",
     "plugin_manager",
 ]
