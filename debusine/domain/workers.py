@@ -9,7 +9,6 @@ from attrs import evolve, field, frozen
 
 from debusine.domain.times import aware
 
-
 #: Leaves room in the column for the number of a namesake.
 NAME_LENGTH = 240
 
