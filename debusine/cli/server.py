@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,9 @@ from debusine.services.file_stores import close_all, configure, open_stores
 
 PROGRAM = "debusine-server"
 
+#: Uploads write and sync, stores read: they wait for the disk more than they use a processor.
+THREADS = 32
+
 
 @click.command()
 @click.option("--config", type=click.Path(path_type=Path), help="The TOML file; else DATA_DIR/debusine.toml, if any.")
@@ -52,6 +56,7 @@ def main(config: Path | None, data_dir: Path | None, listen: str | None) -> None
 
 async def serve(settings: Settings, bound: socket.socket) -> None:
     """Wire the parts, then serve until a signal comes or a part fails."""
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="blocking"))
     plugins = PluginManager.load()
     async with AsyncExitStack() as stack:
         with blaming(settings.source):

@@ -1,6 +1,5 @@
 """What every request passes: errors become answers, the scope is checked, the caller is recognised."""
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -46,6 +45,9 @@ STATUSES: tuple[tuple[type[DebusineError], HTTPStatus], ...] = (
 #: Seconds after which it is worth trying again.
 RETRY_AFTER = {HTTPStatus.TOO_MANY_REQUESTS: "60", HTTPStatus.SERVICE_UNAVAILABLE: "5"}
 
+#: For our own eyes only: the client went away before its answer.
+CLIENT_GONE = 499
+
 #: What somebody unknown may at least ask for: public workspaces answer.
 OPEN = READING | {Action.ANYBODY}
 
@@ -76,9 +78,9 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return _problem(error)
     except web.HTTPException as error:
         return _http_problem(error)
-    except (ConnectionResetError, asyncio.CancelledError):
-        raise
-    except Exception:
+    except Exception as error:
+        if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
+            return web.Response(status=CLIENT_GONE)  # aiohttp finds out by itself that nobody reads it
         logger.exception("Unexpected error in %s %s", request.method, request.path)
         return problem_answer(HTTPStatus.INTERNAL_SERVER_ERROR, Problem("Internal error", "The server's log has more"))
 
@@ -113,7 +115,7 @@ async def _serve_anonymous(
         raise refusal
     try:
         return await handler(request)
-    except errors.NotFound as error:
+    except (errors.NotFound, errors.NotAuthenticated) as error:
         # Who sent a key should hear that it is the key; what is hidden and what is not there still look alike.
         raise (refusal if isinstance(refusal, BadCredentials) else error) from None
 
