@@ -32,18 +32,19 @@ apidoc_modules = [
         # Alembic runs its environment and its versions; they cannot be imported.
         "exclude_patterns": ["../debusine/db/migrations/*"],
         "automodule_options": {"members", "show-inheritance"},
-        "separate_modules": True,
+        "separate_modules": False,
         "module_first": True,
     },
     {
         "path": "../plugins/filestore_local/debusine_filestore_local",
         "destination": "reference/api/filestore_local",
         "automodule_options": {"members", "show-inheritance"},
-        "separate_modules": True,
+        "separate_modules": False,
         "module_first": True,
     },
 ]
 autodoc_member_order = "bysource"
+toc_object_entries = False  # the navigation of every page would list every function
 autodoc_typehints_format = "short"
 autodoc_default_options = {"exclude-members": "cache_ok"}  # SQLAlchemy's; its text refers to pages of its own
 # debusine.plugin shows again what plugins may import, so a short name may have two places; either is right.
