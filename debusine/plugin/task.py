@@ -84,8 +84,8 @@ class TaskContext(ABC):
         stays at least until this run ends.
         """
 
-    async def keep_cached(self, compressed: Path, plain: Path) -> None:
-        """Give the cache what decompressing a file would yield: the next run here need not fetch it. May do nothing."""
+    async def keep_cached(self, compressed: Path, plain: Path) -> None:  # noqa: B027 - may do nothing
+        """Offer the cache what decompressing a file would yield, so that the next run here need not fetch it."""
 
     @abstractmethod
     async def run(

@@ -17,7 +17,7 @@ from debusine.tasks.tarball_facts import TarballFacts
 DOWNLOAD = ("/usr/lib/apt/apt-helper", "download-file")
 
 #: Measured on 445 MB: 20 s for 127 MB; better compression takes many times as long and saves little.
-COMPRESS = ("xz", "-1", "-T0", "--")
+COMPRESS = ("xz", "-1", "-T0", "--keep", "--")
 
 FILENAME = "system.tar.xz"
 
@@ -95,6 +95,7 @@ class Mmdebstrap(Task[BootstrapData]):
             raise CannotCompress(compressed.returncode)
         files = {FILENAME: context.directory / FILENAME}
         await context.upload("debian:system-tarball", data=self._artifact_data(facts), files=files)
+        await context.keep_cached(files[FILENAME], tarball)
         return Result.SUCCESS
 
     def _artifact_data(self, facts: TarballFacts) -> dict[str, Any]:

@@ -6,11 +6,13 @@ from debusine.testing.memory_store import MemoryFileStore
 from debusine.testing.plugins import FakeDistribution, FakeEntryPoint, entry_point, plugin_manager
 from debusine.testing.scheduler_policies import SchedulerPolicyConformance
 from debusine.testing.sources import Source, Sources
+from debusine.testing.task_context import FakeTaskContext
 from debusine.testing.tasks import TaskConformance
 
 __all__ = [
     "FakeDistribution",
     "FakeEntryPoint",
+    "FakeTaskContext",
     "FileStoreConformance",
     "MemoryFileStore",
     "MemoryLookups",

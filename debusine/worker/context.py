@@ -87,6 +87,10 @@ class WorkerContext(TaskContext):
         resource = await self._resource(artifact)
         return await self.images.get(self.client, resource, path, self._run_into if decompress else None)
 
+    async def keep_cached(self, compressed: Path, plain: Path) -> None:
+        """Move what decompressing a file would yield into the cache."""
+        await in_thread(self.images.put, compressed, plain)
+
     async def run(
         self,
         argv: Sequence[str],

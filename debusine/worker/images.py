@@ -9,6 +9,7 @@ from pathlib import Path
 
 from debusine.client import Client
 from debusine.domain.errors import StorageFull
+from debusine.domain.files import File
 from debusine.protocol.resources import ArtifactResource
 
 logger = logging.getLogger(__name__)
@@ -17,6 +18,7 @@ logger = logging.getLogger(__name__)
 FLOOR = 1 << 30
 
 PART = ".part"
+UNPACKED = ".unxz"
 
 #: Runs a command with its standard output into a file, in the sandbox; raises when it fails.
 RunInto = Callable[[list[str], Path], Awaitable[None]]
@@ -60,7 +62,7 @@ class ImageCache:
         """A file of an artifact, decompressed by ``run`` if it is given and the file's name says ``.xz``."""
         file = artifact.files[path]
         decompress = run if path.endswith(".xz") else None
-        kept = self._directory / (file.checksums["sha256"] + (".unxz" if decompress else ""))
+        kept = self._directory / (file.checksums["sha256"] + (UNPACKED if decompress else ""))
         self._pinned.add(kept)
         if kept.exists():
             os.utime(kept)
@@ -76,6 +78,14 @@ class ImageCache:
         finally:
             await asyncio.to_thread(part.unlink, missing_ok=True)
         return kept
+
+    def put(self, compressed: Path, plain: Path) -> None:
+        """Keep a file that is the decompressed form of another; it is moved if that can be done, else left; blocks."""
+        kept = self._directory / (File.calculate_hash(compressed).hex() + UNPACKED)
+        if kept.exists() or plain.stat().st_dev != self._directory.stat().st_dev:
+            return
+        self._make_room(plain.stat().st_size)
+        _publish(plain, kept)
 
     async def _decompress(self, packed: Path, run: RunInto) -> Path:
         listing = packed.with_name(f"{packed.name}.list")

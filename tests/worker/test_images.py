@@ -86,3 +86,15 @@ def test_what_was_not_finished_goes_at_the_next_start(cache: ImageCache) -> None
         (cache.directory / name).write_bytes(b"x")
     cache.prepare()
     assert list(cache.directory.iterdir()) == []
+
+
+async def test_an_image_that_was_made_here_is_not_fetched(
+    cache: ImageCache, client: Client, server: FakeServer, tmp_path: Path
+) -> None:
+    compressed, plain = tmp_path / "system.tar.xz", tmp_path / "system.tar"
+    plain.write_bytes(b"system")
+    compressed.write_bytes(lzma.compress(b"system"))
+    content = compressed.read_bytes()
+    cache.put(compressed, plain)
+    server.fault = lambda request: pytest.fail("a download") if "/download/" in request.path else None
+    assert (await fetch(cache, client, server, content, "system.tar.xz")).read_bytes() == b"system"
