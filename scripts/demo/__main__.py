@@ -26,7 +26,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=8000, help="the port to serve on, another when it is taken")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 120)
     try:
         return demonstrate(console, options.data.absolute(), options.port, once=options.once)
     except (ProgramFailed, subprocess.CalledProcessError, OSError) as error:
