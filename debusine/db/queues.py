@@ -97,23 +97,23 @@ _HEAD: dict[str, sa.types.TypeEngine[Any]] = {
 
 HEADS = (
     sa.text("""
-    WITH RECURSIVE heads (id) AS (
-        SELECT (
+    WITH RECURSIVE heads (id, priority, created_at, workspace, demand) AS (
+        SELECT head.id, head.priority, head.created_at, head.workspace, head.demand
+        FROM demands JOIN work_requests AS head ON head.id = (
             SELECT id FROM work_requests
             WHERE status = 'pending' AND worker IS NULL AND demand = demands.id
             ORDER BY workspace, priority DESC, id LIMIT 1
         )
-        FROM demands WHERE demands.id IN :demands
+        WHERE demands.id IN :demands
         UNION ALL
-        SELECT (
+        SELECT head.id, head.priority, head.created_at, head.workspace, head.demand
+        FROM heads JOIN work_requests AS head ON head.id = (
             SELECT id FROM work_requests
-            WHERE status = 'pending' AND worker IS NULL AND demand = last.demand AND workspace > last.workspace
+            WHERE status = 'pending' AND worker IS NULL AND demand = heads.demand AND workspace > heads.workspace
             ORDER BY workspace, priority DESC, id LIMIT 1
         )
-        FROM heads JOIN work_requests AS last ON last.id = heads.id
     )
-    SELECT head.id, head.priority, head.created_at, head.workspace, head.demand
-    FROM heads JOIN work_requests AS head ON head.id = heads.id
+    SELECT id, priority, created_at, workspace, demand FROM heads
 """)
     .bindparams(sa.bindparam("demands", expanding=True))
     .columns(**_HEAD)
