@@ -47,7 +47,7 @@ async def test_what_is_assigned_runs_or_has_ended_is_in_no_queue(database: Datab
 async def test_equal_demands_are_kept_once(database: Database) -> None:
     one, two = Demand(task_name="echo", version=1), Demand(task_name="echo", version=2)
 
-    ids = [await database.write(lambda uow, d=demand: uow.queues.demand_id(d)) for demand in (one, two, one)]
+    ids = await database.write(lambda uow: [uow.queues.demand_id(demand) for demand in (one, two, one)])
 
     assert ids[0] == ids[2] != ids[1]
     assert await database.read(lambda uow: uow.queues.demand(ids[1])) == two
