@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
+from functools import partial
 
 from attrs import define
 
@@ -33,7 +34,7 @@ class Body:
         if taken != expected:
             raise WrongLength(expected, taken)
 
-    async def fill(self, partial: PartialFile, expected: int, *, skip: int, turn: Turn) -> None:
+    async def fill(self, file: PartialFile, expected: int, *, skip: int, turn: Turn) -> None:
         """Append all but the first ``skip`` bytes to a partial file; they are on the disk when this returns.
 
         One block is written and hashed in a thread while the next one comes in. Whatever happens, no thread writes
@@ -43,13 +44,13 @@ class Body:
         taken = 0
         try:
             while taken < expected:
-                block = await turn.unless_overtaken(self._block(expected - taken))
+                block = await turn.unless_overtaken(partial(self._block, expected - taken))
                 taken += sum(map(len, block))
                 _check_progress(block, taken, expected)
                 parts, skip = _without(block, skip)
                 if writing is not None:
                     await writing
-                writing = asyncio.create_task(in_thread(partial.write, parts, sync=taken == expected))
+                writing = asyncio.create_task(in_thread(file.write, parts, sync=taken == expected))
             if writing is not None:
                 await writing
         finally:

@@ -87,8 +87,8 @@ class PartialFile:
                 self._sync()
 
     def keep(self) -> Known:
-        """From now on all that was written counts; for the next request."""
-        self.known = Known(self.written, self._running.copy())
+        """From now on all that was written counts; nothing more is written here."""
+        self.known = Known(self.written, self._running)
         return self.known
 
     def cut_back(self) -> None:

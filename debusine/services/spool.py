@@ -57,7 +57,7 @@ class Spool:
 
     def resume(self, name: str, received: int, wanted: int) -> PartialFile:
         """A partial file of which ``received`` bytes count and to which so many shall come."""
-        known = self._known.pop(name, None)
+        known = self._known.get(name)
         if known is None or known.received != received:
             known = Known(received, running=None)
         return PartialFile(self.directory, name, known, admit=partial(self.check_space, wanted))
@@ -65,6 +65,7 @@ class Spool:
     def remember(self, name: str, known: Known) -> None:
         """Keep the running hash of a partial file for its next chunk."""
         self._known[name] = known
+        self._known.move_to_end(name)
         while len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
 

@@ -1,7 +1,7 @@
 """Turns: of several requests that write one thing, the newest wins and the others are told."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -28,12 +28,12 @@ class Turn:
     _overtaken: bool = False
     _reading: asyncio.Timeout | None = None
 
-    async def unless_overtaken(self, waiting: Awaitable[T]) -> T:
-        """Wait for something that may be given up at any time; ``Overtaken`` as soon as a newer request comes."""
+    async def unless_overtaken(self, wait: Callable[[], Awaitable[T]]) -> T:
+        """Wait for what may be given up at any time; ``Overtaken`` as soon as a newer request comes."""
         self.check()
         try:
             async with asyncio.timeout(None) as self._reading:
-                return await waiting
+                return await wait()
         except TimeoutError:
             self.check()
             raise
