@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import click
+from attrs import frozen
 from rich.console import Console
 from rich.table import Table
 
@@ -22,7 +23,7 @@ from debusine.worker.configuration import Configuration, read_configuration
 from debusine.worker.credentials import Credentials, InsecureCredentials
 from debusine.worker.daemon import Daemon
 from debusine.worker.images import ImageCache
-from debusine.worker.lock import locked
+from debusine.worker.lock import UnusablePlace, locked
 from debusine.worker.log_setup import HideSecrets, set_up_logging
 from debusine.worker.registration import RegistrationFailed, known_token
 from debusine.worker.reports import Reports
@@ -93,17 +94,68 @@ def show_capabilities(tasks: Tasks) -> int:
 
 def serve(configuration: Configuration, tasks: Tasks) -> None:
     """Run until SIGTERM or SIGINT."""
-    hide = set_up_logging(configuration.log_level, configuration.log_file)
+    hide = _log(configuration)
     with locked(configuration.state_directory):
-        workplace = Workplace(configuration.work_directory)
-        workplace.prepare()
-        for sentence in _warnings(tasks, workplace):
+        parts = Parts(
+            configuration=configuration,
+            tasks=tasks,
+            hide=hide,
+            workplace=Workplace(configuration.work_directory),
+            images=ImageCache(configuration.cache_directory / "images", configuration.cache_size),
+            reports=Reports(configuration.state_directory / "reports"),
+        )
+        parts.prepare()
+        asyncio.run(_until_stopped(parts))
+
+
+@frozen(kw_only=True)
+class Parts:
+    """What a worker is made of, before it reaches for its server."""
+
+    configuration: Configuration
+    tasks: Tasks
+    hide: HideSecrets
+    workplace: Workplace
+    images: ImageCache
+    reports: Reports
+
+    def prepare(self) -> None:
+        """Make the directories, and warn of what is missing on this machine."""
+        self.workplace.prepare()
+        try:
+            self.images.prepare()
+            self.reports.prepare()
+        except OSError as error:
+            raise UnusablePlace(error.filename, error.strerror) from error
+        for sentence in _warnings(self.tasks, self.workplace):
             logger.warning(sentence)
-        asyncio.run(_until_stopped(configuration, tasks, workplace, hide))
+
+    async def run(self) -> None:
+        """Become known to the server, then do its work until cancelled."""
+        access = await self._known_access()
+        await self.workplace.clear()
+        async with Connection(access) as quick, Connection(access, backoff=Backoff(patience=PATIENCE)) as patient:
+            attempts = self._attempts(Client(patient))
+            try:
+                await Daemon(server=WorkerClient(quick), attempts=attempts, reports=self.reports).run()
+            finally:
+                await self.workplace.finish(REMOVAL_PATIENCE)
+
+    async def _known_access(self) -> Access:
+        credentials = Credentials(self.configuration.directory)
+        if credentials.activation_token is not None:
+            self.hide.add(credentials.activation_token)
+        token = await known_token(self.configuration.api_url, credentials)
+        self.hide.add(token)
+        return Access(api_url=self.configuration.api_url, token=token)
+
+    def _attempts(self, client: Client) -> Attempts:
+        hidden = (self.configuration.directory, self.configuration.state_directory)
+        return Attempts(tasks=self.tasks, client=client, workplace=self.workplace, images=self.images, hidden=hidden)
 
 
-async def _until_stopped(configuration: Configuration, tasks: Tasks, workplace: Workplace, hide: HideSecrets) -> None:
-    running = asyncio.create_task(_run(configuration, tasks, workplace, hide), name="worker")
+async def _until_stopped(parts: Parts) -> None:
+    running = asyncio.create_task(parts.run(), name="worker")
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, running.cancel)
     with contextlib.suppress(asyncio.CancelledError):
@@ -111,33 +163,11 @@ async def _until_stopped(configuration: Configuration, tasks: Tasks, workplace: 
     logger.info("Stopped")
 
 
-async def _run(configuration: Configuration, tasks: Tasks, workplace: Workplace, hide: HideSecrets) -> None:
-    credentials = Credentials(configuration.directory)
-    token = await known_token(configuration.api_url, credentials)
-    hide.add(token)
-    images, reports = _storage(configuration)
-    await workplace.clear()
-    access = Access(api_url=configuration.api_url, token=token)
-    async with Connection(access) as impatient, Connection(access, backoff=Backoff(patience=PATIENCE)) as patient:
-        attempts = Attempts(
-            tasks=tasks,
-            client=Client(patient),
-            workplace=workplace,
-            images=images,
-            hidden=(configuration.directory, configuration.state_directory),
-        )
-        try:
-            await Daemon(server=WorkerClient(impatient), attempts=attempts, reports=reports).run()
-        finally:
-            await workplace.finish(REMOVAL_PATIENCE)
-
-
-def _storage(configuration: Configuration) -> tuple[ImageCache, Reports]:
-    images = ImageCache(configuration.cache_directory / "images", configuration.cache_size)
-    images.prepare()
-    reports = Reports(configuration.state_directory / "reports")
-    reports.prepare()
-    return images, reports
+def _log(configuration: Configuration) -> HideSecrets:
+    try:
+        return set_up_logging(configuration.log_level, configuration.log_file)
+    except OSError as error:
+        raise UnusablePlace(configuration.log_file, error.strerror) from error
 
 
 def _warnings(tasks: Tasks, workplace: Workplace) -> list[str]:

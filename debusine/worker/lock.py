@@ -18,11 +18,11 @@ class AlreadyRunning(ConfigurationError):
         )
 
 
-class UnusableDirectory(ConfigurationError):
-    """A directory that the worker needs cannot be used."""
+class UnusablePlace(ConfigurationError):
+    """A file or directory that the worker needs cannot be used."""
 
-    def __init__(self, directory: Path, reason: str) -> None:
-        super().__init__(f"{directory} cannot be used ({reason}); make it writable, or name another in config.ini")
+    def __init__(self, path: Path | str | None, reason: str | None) -> None:
+        super().__init__(f"{path} cannot be used ({reason}); make it writable, or name another place in config.ini")
 
 
 @contextmanager
@@ -32,7 +32,7 @@ def locked(directory: Path) -> Iterator[None]:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise UnusableDirectory(directory, error.strerror or str(error)) from error
+        raise UnusablePlace(directory, error.strerror) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
