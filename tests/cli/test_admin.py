@@ -1,0 +1,168 @@
+"""``debusine-admin``: the same while the server runs and while it does not, on both databases."""
+
+import json
+import re
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+from tests.cli.processes import run, running_server
+from tests.postgresql import PostgreSQLServer
+
+Admin = Callable[..., CompletedProcess[str]]
+
+KEY = re.compile(r"[0-9a-f]{64}\n")
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    return tmp_path / ("a-directory-whose-name-is-too-long-for-the-name-of-a-socket-" * 2) / "data"
+
+
+@pytest.fixture(params=["stopped", "running", "postgresql"])
+def admin(request: pytest.FixtureRequest, data_dir: Path) -> Iterator[Admin]:
+    """The command, on a farm whose server does not run, or runs, or is on PostgreSQL."""
+    env: dict[str, str] = {}
+
+    def ask(*arguments: str) -> CompletedProcess[str]:
+        return run("debusine-admin", "--data-dir", str(data_dir), *arguments, env=env)
+
+    with ExitStack() as stack:
+        if request.param == "running":
+            stack.enter_context(running_server(data_dir))
+        elif request.param == "postgresql":
+            server: PostgreSQLServer = request.getfixturevalue("postgresql_server")
+            env["DEBUSINE_DATABASE"] = server.create_database()
+            stack.callback(server.drop_database, env["DEBUSINE_DATABASE"])
+            assert ask("migrate").returncode == 0
+        yield ask
+
+
+def test_the_operators_day(admin: Admin) -> None:
+    assert "token create alice" in admin("user", "create", "alice", "--superuser").stdout
+    assert KEY.fullmatch(admin("token", "create", "alice").stdout)
+    assert KEY.fullmatch(admin("worker", "create", "W1.Example.org").stdout)
+    assert admin("worker", "create", "w1.example.org").returncode == 0
+    assert "disabled" in admin("worker", "disable", "w1-example-org").stdout
+    assert "enabled" in admin("worker", "enable", "w1-example-org-2").stdout
+    listed = [line.split() for line in admin("worker", "list").stdout.splitlines()]
+    assert [line[:2] for line in listed[1:]] == [["w1-example-org", "no"], ["w1-example-org-2", "yes"]]
+
+    assert "was made: private" in admin("workspace", "create", "W", "--store", "Default").stdout
+    assert "is now public" in admin("workspace", "set", "W", "--public").stdout
+    listed = [line.split() for line in admin("workspace", "list").stdout.splitlines()]
+    assert listed[1:] == [["System", "no", "Default"], ["W", "yes", "Default"]]
+
+
+def test_json_is_what_a_program_reads(admin: Admin) -> None:
+    assert json.loads(admin("--json", "user", "create", "bob").stdout) == {"name": "bob", "superuser": False}
+    assert len(json.loads(admin("--json", "token", "create", "bob").stdout)["key"]) == 64
+    assert json.loads(admin("--json", "worker", "list").stdout) == []
+    workspaces = json.loads(admin("--json", "workspace", "list").stdout)
+    assert workspaces == [{"name": "System", "public": False, "store": "Default", "other_stores": []}]
+
+
+def test_a_refusal_is_one_sentence_with_what_to_do(admin: Admin) -> None:
+    for arguments, told in REFUSALS:
+        done = admin(*arguments)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+        assert done.stderr.startswith("debusine-admin: ")
+        assert told in done.stderr
+
+
+REFUSALS: list[tuple[tuple[str, ...], str]] = [
+    (("token", "create", "nobody"), "There is no user 'nobody'; make one with: debusine-admin user create nobody"),
+    (("worker", "enable", "w9"), "There is no worker 'w9'; see: debusine-admin worker list"),
+    (("workspace", "create", "a/b"), "'a/b' cannot be the name of a workspace"),
+    (("workspace", "create", "System"), "There is a workspace 'System' already"),
+    (("workspace", "create", "W", "--store", "Tape"), "There is no file store 'Tape'; there are: Default"),
+    (("workspace", "set", "W", "--public"), "There is no workspace 'W'"),
+    (("worker", "create", ""), "Cannot worker create"),
+]
+
+
+def test_a_change_of_nothing_is_refused() -> None:
+    done = run("debusine-admin", "workspace", "set", "System")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--public, --private or --store" in done.stderr
+
+
+def test_only_the_owner_can_open_the_servers_socket(tmp_path: Path) -> None:
+    with running_server(tmp_path / "data"):
+        mode = (tmp_path / "data" / "admin.sock").stat().st_mode
+
+    assert stat.S_ISSOCK(mode)
+    assert stat.S_IMODE(mode) == 0o600
+
+
+def test_what_a_killed_server_leaves_is_no_hindrance(tmp_path: Path) -> None:
+    with running_server(tmp_path / "data") as server:
+        server.process.kill()
+        server.process.wait()
+
+        assert run("debusine-admin", "--data-dir", str(tmp_path / "data"), "user", "create", "alice").returncode == 0
+
+
+def test_a_wrong_configuration_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "farm.toml").write_text("listn = 1")
+
+    done = run("debusine-admin", "--config", str(tmp_path / "farm.toml"), "worker", "list")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "farm.toml: listn: there is no such setting" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_data_directory_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    done = run("debusine-admin", "--data-dir", str(tmp_path / "file" / "data"), "worker", "list")
+
+    assert done.returncode == 2
+    assert "cannot be written: Not a directory" in done.stderr
+
+
+class TestPlugins:
+    def test_they_are_shown_with_what_they_offer(self) -> None:
+        rows = {row["plugin"]: row for row in json.loads(run("debusine-admin", "--json", "plugins").stdout)}
+
+        assert rows["debusine:policies"]["classes"] == ["fifo"]
+        assert rows["debusine-filestore-local:local"]["hooks"] == ["debusine_file_stores"]
+        assert "noop" in rows["debusine:tasks"]["classes"]
+        assert [row for row in rows.values() if row["error"]] == []
+
+    def test_one_that_is_broken_is_shown_with_the_reason(self, tmp_path: Path) -> None:
+        (tmp_path / "debusine_broken.py").write_text("import nothing_of_this_name")
+        facts = tmp_path / "broken-1.0.dist-info"
+        facts.mkdir()
+        (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
+        (facts / "entry_points.txt").write_text("[debusine]\ntape = debusine_broken\n")
+
+        done = run("debusine-admin", "plugins", env={"PYTHONPATH": str(tmp_path)})
+
+        assert done.returncode == 0
+        assert "broken:tape" in done.stdout
+        assert "No module named 'nothing_of_this_name'" in done.stdout
+        assert done.stderr == ""
+
+
+class TestMigrate:
+    def test_an_embedded_database_is_brought_to_the_present_version_once(self, tmp_path: Path) -> None:
+        directory = ("--data-dir", str(tmp_path / "data"))
+        first = run("debusine-admin", *directory, "--json", "migrate")
+        second = run("debusine-admin", *directory, "migrate")
+
+        assert json.loads(first.stdout)["changed"] is True
+        assert "has already version" in second.stdout
+
+    def test_a_running_server_is_not_disturbed(self, tmp_path: Path) -> None:
+        with running_server(tmp_path / "data"):
+            done = run("debusine-admin", "--data-dir", str(tmp_path / "data"), "migrate")
+
+        assert done.returncode == 2
+        assert "is in use by debusine-server" in done.stderr
