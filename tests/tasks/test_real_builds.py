@@ -1,8 +1,10 @@
 """The tasks as they run in earnest: with Debian's tools, as the worker's user, against a server on HTTP."""
 
 import asyncio
+import io
 import json
 import subprocess
+import tarfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,8 @@ import pytest
 
 from debusine.worker.processes import processes_of
 from tests.debian_packages import SourcePackage
-from tests.tasks.conftest import WorkerProgram
 from tests.worker.fake_server import FakeArtifact, FakeServer
+from tests.worker.program import WorkerProgram
 
 pytestmark = [pytest.mark.build, pytest.mark.usefixtures("worker")]
 
@@ -95,6 +97,26 @@ async def test_an_environment_is_described(server: FakeServer, environment: int,
     assert list(kept["environment"].contents) == ["system.tar.xz"]
 
 
+async def test_an_environment_can_have_keys_and_a_script_of_its_own(server: FakeServer, environment: int) -> None:
+    keyring = {"url": "file:///usr/share/keyrings/debian-archive-keyring.gpg", "install": True}
+    repository = {"mirror": MIRROR, "suite": "bookworm", "check_signature_with": "external", "keyring": keyring}
+    data = {
+        "bootstrap_options": {"architecture": architecture(), "variant": "essential"},
+        "bootstrap_repositories": [repository],
+        "customization_script": "echo customized > $1/customized",
+    }
+    assert await carried_out(server, "mmdebstrap", data, {}) == "success"
+    made = server.made("debian:system-tarball")[-1]
+    with tarfile.open(fileobj=io.BytesIO(made.contents["system.tar.xz"]), mode="r:xz") as archive:
+        names = archive.getnames()
+        sources = archive.extractfile("./etc/apt/sources.list.d/0000debusine.sources")
+        assert sources is not None
+        assert b"Signed-By: /etc/apt/keyrings/debusine-0.gpg" in sources.read()
+    assert "./customized" in names
+    assert "./etc/apt/keyrings/debusine-0.gpg" in names
+    assert "./etc/dpkg/dpkg.cfg.d/99mmdebstrap" not in names
+
+
 async def test_a_source_becomes_packages_that_know_where_they_come_from(
     server: FakeServer, environment: int, tmp_path: Path
 ) -> None:
@@ -105,7 +127,7 @@ async def test_a_source_becomes_packages_that_know_where_they_come_from(
     (debs,) = server.made("debian:binary-packages")
     (upload,) = server.made("debian:upload")
     (to_sign,) = server.made("debusine:signing-input")
-    (debug,) = server.made("debusine:work-request-debug-logs")
+    debug = server.made("debusine:work-request-debug-logs")[-1]
     assert log.data["filename"] == next(iter(log.contents)) == f"tiny-nodh_1.0_{architecture()}.build"
     assert b"Status: successful" in log.contents[log.data["filename"]]
     assert deb.data["deb_fields"]["Package"] == "tiny-nodh"
