@@ -6,12 +6,17 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import settings
 
 from debusine.db.database import Database
 from debusine.db.engine import sqlite_url
 from debusine.db.open import open_database
 from debusine.db.schema import migrate
 from tests.postgresql import CannotStartPostgreSQL, PostgreSQLServer, running_postgresql
+
+# A machine that does other things at the same time is no failure.
+settings.register_profile("debusine", deadline=None)
+settings.load_profile("debusine")
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,9 @@ def loads(text: bytes | str) -> Any:
     The standard parser is used because orjson drops duplicate keys in silence.
     """
     try:
-        value = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
+        # Decoded here, because the parser would also take UTF-16 and UTF-32.
+        decoded = text.decode() if isinstance(text, bytes) else text
+        value = json.loads(decoded, object_pairs_hook=_object, parse_constant=_refuse_constant)
     except RecursionError as error:
         raise InvalidJSON(f"it is nested deeper than {MAX_DEPTH}") from error
     except ValueError as error:
@@ -35,7 +37,7 @@ def loads(text: bytes | str) -> Any:
 
 
 def dumps(value: object) -> bytes:
-    """Write JSON; aware datetimes as ISO 8601 in UTC with a final Z."""
+    """Write JSON; aware datetimes as ISO 8601, those in UTC with a final Z."""
     return orjson.dumps(value, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
 
 
