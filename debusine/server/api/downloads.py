@@ -108,11 +108,9 @@ async def _send(request: web.Request, response: web.StreamResponse, chunks: Asyn
         if response.content_length not in {None, sent}:
             raise BrokenOff(sent)
         await response.write_eof()
-    except ConnectionError:  # the client has gone
-        raise
     except Exception:
-        logger.exception("A download broke off: %s", request.path)
-        if request.transport is not None:
+        if request.transport is not None and not request.transport.is_closing():  # else it is the client who has gone
+            logger.exception("A download broke off: %s", request.path)
             request.transport.abort()
     return response
 
