@@ -63,16 +63,18 @@ class WorkerRepository(Repository[Worker]):
         """Those of some workers whose tokens are good: worker → number of its newest connection."""
         return dict(self.connection.execute(_ADMITTED, {"workers": list(workers), "at": at}).all())
 
-    def waiting_for_work_request(self, *, at: datetime, lock: bool = False) -> Sequence[Worker]:
-        """Those that can take something now: connected, with a good token, nothing in hand, busy with nothing.
+    def waiting_for_work_request(self, *, at: datetime) -> Sequence[Worker]:
+        """Those that can take something now: connected, with a good token, nothing in hand, busy with nothing."""
+        return self._all(_WAITING_FOR_WORK, {"at": at})
 
-        ``lock`` keeps them for this transaction and leaves out those that another one keeps.
-        """
-        if not (lock and writers_meet(self.connection)):
-            return self._all(_WAITING_FOR_WORK, {"at": at})
+    def keep_waiting(self, workers: Sequence[Worker], *, at: datetime) -> Sequence[Worker]:
+        """Those of some workers that still wait, kept for this transaction; others keep the rest."""
+        if not writers_meet(self.connection):
+            return workers
         # Locked first, asked afterwards: so what the last one who kept them has assigned is seen.
-        locked = frozenset(self.connection.execute(_LOCK_CONNECTED).scalars())
-        return [worker for worker in self._all(_WAITING_FOR_WORK, {"at": at}) if worker.id in locked]
+        ids = {"workers": [worker.id for worker in workers]}
+        kept = frozenset(self.connection.execute(_KEEP, ids).scalars())
+        return [worker for worker in self.waiting_for_work_request(at=at) if worker.id in kept]
 
     def forget_connections(self, servers: Collection[int]) -> None:
         """Mark the workers disconnected whose sockets some servers held."""
@@ -113,9 +115,9 @@ _WAITING_FOR_WORK = (
     .order_by(_workers.c.id)
 )
 # Not FOR UPDATE: that would make those wait who only refer to a worker.
-_LOCK_CONNECTED = (
+_KEEP = (
     sa.select(_workers.c.id)
-    .where(_workers.c.connected_at.is_not(None))
+    .where(_workers.c.id.in_(sa.bindparam("workers", expanding=True)))
     .order_by(_workers.c.id)
     .with_for_update(key_share=True, skip_locked=True)
 )

@@ -36,10 +36,12 @@ class Dispatcher:
 
     def assign_waiting_work(self, uow: UnitOfWork) -> bool:
         """Make one pass; True: it ended early, and another one is worth while at once."""
-        workers = uow.workers.waiting_for_work_request(at=uow.now, lock=True)
+        workers = uow.workers.waiting_for_work_request(at=uow.now)
         queues = Queues(uow, self.matches, workers)
         if not queues:
             return False
+        # Only now: a pass that finds nothing to assign must not write, or each would cost a commit.
+        workers = uow.workers.keep_waiting(workers, at=uow.now)
         usage = Usage(running=AskedLate(uow.work_requests.running_by_workspace))
         return Pass(self, uow, queues, usage).run(workers)
 
