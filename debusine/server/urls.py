@@ -57,7 +57,7 @@ class Urls:
 def urls(request: web.Request) -> Urls:
     """The URLs as the one who asks can use them: by ``public_url``, else by what the request says."""
     settings = request.app[SETTINGS]
-    return Urls(settings.public_url or _base(request, settings), settings.scope)
+    return Urls((settings.public_url or _base(request, settings)).rstrip("/"), settings.scope)
 
 
 def from_trusted_proxy(request: web.Request, settings: Settings) -> bool:

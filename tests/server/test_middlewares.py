@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 
 import pytest
 from aiohttp import web
@@ -27,6 +28,7 @@ from debusine.server.routes import ROUTES, TABLE
 from debusine.services import accounts
 from tests.farm import Farm, make_token
 
+PARTS = {"scope": "debusine", "workspace": "System", "id": "1", "path": "x"}
 LIST = "/api/1.0/work-request/"
 
 
@@ -186,8 +188,7 @@ async def test_nobody_unknown_gets_past_a_route_that_is_not_open(farm: Farm) -> 
     assert closed
 
     for route in closed:
-        path = route.path.replace("{id:\\d+}", "1").replace("{path:.+}", "x").replace("{path:.*}", "x")
-        path = path.format(scope="debusine", workspace="System")
+        path = re.sub(r"\{(\w+)(:[^{}]*)?\}", lambda part: PARTS[part[1]], route.path)
         answer = await farm.request(route.method, path, key=None)
         assert (answer.status, answer.problem()["title"]) == (403, "Authentication is needed"), route
 
