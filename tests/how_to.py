@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import sysconfig
+import venv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,7 +38,7 @@ class Environment:
     @classmethod
     def make(cls, directory: Path) -> "Environment":
         """Made without a network and without copying anything."""
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(directory)], check=True)
+        venv.create(directory, symlinks=True, with_pip=False)
         environment = cls(directory)
         # Unlike PYTHONPATH, this also reads the .pth files by which debusine itself is installed from its checkout.
         ours = sysconfig.get_path("purelib")
@@ -59,6 +60,14 @@ class Environment:
         offline = ["--no-index", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
         done = subprocess.run([*pip, *offline, str(package)], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
+
+    def plant(self, distribution: str, module: str, text: str) -> None:
+        """Have a plugin that nobody built: a module, and the metadata with its entry point."""
+        (self.site_packages / f"{module}.py").write_text(text)
+        metadata = self.site_packages / f"{distribution.replace('-', '_')}-1.0.dist-info"
+        metadata.mkdir()
+        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
+        (metadata / "entry_points.txt").write_text(f"[debusine]\nplugin = {module}\n")
 
     def program(self, name: str, *arguments: str) -> list[str]:
         """The command line of one of debusine's programs in this environment."""

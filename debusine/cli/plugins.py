@@ -1,6 +1,5 @@
 """What is installed, for the operator."""
 
-import logging
 from typing import Any
 
 from debusine.plugin.manager import LoadedPlugin, PluginManager
@@ -8,7 +7,6 @@ from debusine.plugin.manager import LoadedPlugin, PluginManager
 
 def plugin_rows() -> list[dict[str, Any]]:
     """One row for each plugin, with what it offers and why it cannot be used."""
-    logging.getLogger("debusine.plugin").setLevel(logging.CRITICAL)  # the rows say it
     return [_row(plugin) for plugin in PluginManager.load().loaded()]
 
 

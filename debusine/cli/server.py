@@ -63,6 +63,7 @@ async def serve(settings: Settings, bound: socket.socket) -> None:
             policy = build_policy(settings.scheduler, plugins.scheduler_policies())
             tasks = plugins.tasks()
             configured = configure(settings.all_stores, plugins.file_stores())
+        plugins.warn_of_broken()
         stack.push_async_callback(close_all, configured)
         database = await stack.enter_async_context(opened_database(settings))
         with blaming(settings.source):

@@ -71,7 +71,9 @@ def main(check: bool, config_directory: Path | None) -> None:
     try:
         if os.getuid() == 0:
             raise StartedAsRoot
-        tasks = PluginManager.load().tasks()
+        plugins = PluginManager.load()
+        tasks = plugins.tasks()
+        plugins.warn_of_broken()
         if check:
             sys.exit(show_capabilities(tasks))
         serve(read_configuration(config_directory), tasks)

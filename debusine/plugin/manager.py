@@ -115,6 +115,11 @@ class PluginManager:
         """Plugins that cannot be used, or not all of them, with the reasons known so far."""
         return {plugin.name: "; ".join(plugin.errors) for plugin in self._plugins.values() if plugin.errors}
 
+    def warn_of_broken(self) -> None:
+        """Log each plugin that cannot be used; for a program that goes on without them."""
+        for name, reason in self.broken.items():
+            logger.warning("The plugin %s cannot be used: %s", name, reason)
+
     def _add(self, entry_point: EntryPoint) -> None:
         dist = entry_point.dist
         plugin = _Plugin(dist.name if dist else "unknown", dist.version if dist else "", entry_point.name)
@@ -122,7 +127,7 @@ class PluginManager:
         try:
             self._register(plugin, entry_point.load())
         except Exception as error:  # noqa: BLE001 - a stranger's module may raise anything; the others go on
-            self._blame(plugin, _one_line(error))
+            plugin.errors.append(_one_line(error))
 
     def _register(self, plugin: _Plugin, module: Any) -> None:
         self._hooks.register(module, plugin.name)
@@ -133,7 +138,7 @@ class PluginManager:
             raise
         plugin.hooks = tuple(sorted(caller.name for caller in self._hooks.get_hookcallers(module) or ()))
         if not plugin.hooks:
-            self._blame(plugin, "it implements no hook of debusine; mark its functions with @hookimpl")
+            plugin.errors.append("it implements no hook of debusine; mark its functions with @hookimpl")
 
     def _registry(self, kind: Kind) -> Registry[Any]:
         return Registry(kind.noun, self._collect(kind), self.broken)
@@ -153,11 +158,11 @@ class PluginManager:
         try:
             for offered in cast(Iterable[Any], implementation.function()):
                 if reason := kind.reason_against(offered):
-                    self._blame(plugin, f"{kind.hook} yields {offered!r}, but {reason}")
+                    plugin.errors.append(f"{kind.hook} yields {offered!r}, but {reason}")
                 else:
                     offers.append((plugin.name, offered))
         except Exception as error:  # noqa: BLE001 - a stranger's hook may raise anything; the others go on
-            self._blame(plugin, f"{kind.hook} raises {_one_line(error)}")
+            plugin.errors.append(f"{kind.hook} raises {_one_line(error)}")
         return offers
 
     def _row(self, plugin: _Plugin) -> LoadedPlugin:
@@ -173,10 +178,6 @@ class PluginManager:
             classes=classes,
             error="; ".join(plugin.errors) or None,
         )
-
-    def _blame(self, plugin: _Plugin, reason: str) -> None:
-        plugin.errors.append(reason)
-        logger.warning("The plugin %s cannot be used: %s", plugin.name, reason)
 
 
 def _place(entry_point: EntryPoint) -> tuple[str, str]:

@@ -123,7 +123,7 @@ class TestWhatIsBroken:
 
     def test_an_import_error_is_logged_with_the_name_of_the_plugin(self, caplog: pytest.LogCaptureFixture) -> None:
         with caplog.at_level(logging.WARNING):
-            PluginManager([BROKEN])
+            PluginManager([BROKEN]).warn_of_broken()
 
         assert "debusine-filestore-s3:s3 cannot be used: ModuleNotFoundError: No module named 'boto3'" in caplog.text
 
