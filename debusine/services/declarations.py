@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 from typing import Any
 
 from attrs import field, frozen
@@ -76,7 +76,7 @@ def declaration(submission: ArtifactSubmission, limits: Limits) -> Declaration:
         data=submission.data,
         files=tuple(_declared(path, submission.files[path]) for path in sorted(submission.files)),
         work_request=submission.work_request,
-        expire_at=submission.expire_at,
+        expire_at=None if submission.expire_at is None else submission.expire_at.astimezone(UTC),
         expiration_delay=_delay(submission),
     )
 
@@ -120,6 +120,8 @@ def _errors_of_paths(files: Mapping[ArtifactPath, object]) -> Iterator[tuple[str
 
 
 def _errors_of_expiry(submission: ArtifactSubmission) -> Iterator[tuple[str, str]]:
+    if submission.expire_at is not None and submission.expire_at.year in {MINYEAR, MAXYEAR}:
+        yield "expire_at", "This is too near to the end of the calendar."  # it may lie outside in another time zone
     if submission.expiration_delay is None:
         return
     if submission.expire_at is not None:
