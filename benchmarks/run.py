@@ -13,11 +13,12 @@ from rich.table import Table
 from benchmarks.bare import bare_upload
 from benchmarks.files import describe_artifacts, send_small_files, transfer_large_file
 from benchmarks.measured import Measured
-from benchmarks.server import Server, running_server
+from benchmarks.server import Server, running_server, start_and_rest
 from benchmarks.work import create_work_requests
 
 Benchmark = Callable[[Server], Coroutine[Any, Any, list[Measured]]]
 BENCHMARKS: dict[str, Benchmark] = {
+    "start": start_and_rest,
     "large": transfer_large_file,
     "bare": bare_upload,
     "small": send_small_files,
@@ -33,7 +34,7 @@ def main() -> None:
     options = parser.parse_args()
     if unknown := set(options.names) - set(BENCHMARKS):
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}")
-    table = Table(title="One server on this machine, with its clients on the same cores", title_justify="left")
+    table = Table(title="One server and its clients on one machine", title_justify="left")
     for heading in ("What", "Figure", "Unit"):
         table.add_column(heading, justify="right" if heading == "Figure" else "left")
     for name in options.names or BENCHMARKS:
@@ -45,7 +46,7 @@ def main() -> None:
 def measure(benchmark: Benchmark) -> list[Measured]:
     """The figures of one benchmark."""
     with tempfile.TemporaryDirectory(prefix="debusine-bench-") as directory, running_server(Path(directory)) as server:
-        return [*server.measured, *asyncio.run(benchmark(server))]
+        return asyncio.run(benchmark(server))
 
 
 if __name__ == "__main__":
