@@ -98,8 +98,6 @@ class Limits:
     artifact: int = field(default=200 * GiB, validator=_positive)
     #: Unfinished uploads of one user.
     open_uploads: int = field(default=10_000, validator=_positive)
-    #: After which an unfinished upload that does not move is dropped.
-    upload_idle: float = field(default=86_400.0, validator=_positive)
     #: Headers of one request.
     headers: int = field(default=64, validator=_positive)
     #: That a connection may be idle between two requests.
@@ -108,8 +106,6 @@ class Limits:
     slow_body: float = field(default=30.0, validator=_positive)
     #: Of one websocket message.
     websocket_frame: int = field(default=MiB, validator=_positive)
-    #: Messages that wait for one slow websocket.
-    websocket_queue: int = field(default=256, validator=_positive)
     #: Items on a page of a list, when the request does not say.
     page_size: int = field(default=10, validator=_positive)
     #: Items on a page of a list.

@@ -12,9 +12,9 @@ from debusine.server.keys import DATABASE, STORES
 
 
 async def health(request: web.Request) -> web.Response:
-    """Answer 200 with the state of every part, or 503 when the database is gone."""
+    """Answer 200 with the state of every part, or 503 when the database is gone: without it nothing can be done."""
     database = await _database(request)
-    stores = dict.fromkeys(request.app[STORES].rows, "ok")
+    stores = request.app[STORES].health
     status = HTTPStatus.OK if database == "ok" else HTTPStatus.SERVICE_UNAVAILABLE
     return json_answer({"version": version("debusine"), "database": database, "stores": stores}, status=status)
 

@@ -206,7 +206,7 @@ def _record_empty(uow: UnitOfWork, file: File, workspace: Workspace, data: Mappi
 
 
 async def _store_empty(stores: FileStores, store: int, source: Path) -> Mapping[str, Any]:
-    return await stores.by_id(store).store(_file(EMPTY_DIGEST), source)
+    return await stores.keep(store, _file(EMPTY_DIGEST), source)
 
 
 def _file(digest: Digest) -> File:

@@ -1,7 +1,9 @@
 """File stores: the configured places that keep files, open for business."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 from attrs import evolve, frozen
@@ -9,12 +11,16 @@ from attrs import evolve, frozen
 from debusine.config import StoreSettings
 from debusine.db.database import Database
 from debusine.db.unit_of_work import UnitOfWork
-from debusine.domain.errors import ConfigurationError, Unavailable
-from debusine.domain.files import FileStore
+from debusine.domain.errors import ConfigurationError, StorageFull, Unavailable
+from debusine.domain.files import File, FileStore
 from debusine.domain.workspaces import DEFAULT_STORE
-from debusine.plugin import FileStoreBackend
+from debusine.plugin import FileStoreBackend, StoreData, WriteFailed
 from debusine.plugin.options import structure_options, without_secrets
 from debusine.plugin.registry import Registry
+
+logger = logging.getLogger(__name__)
+
+OK = "ok"
 
 
 class StoreNotConfigured(Unavailable):
@@ -78,6 +84,9 @@ class FileStores(Mapping[str, FileStoreBackend[Any]]):
     def __init__(self, rows: Mapping[str, FileStore], backends: Mapping[str, FileStoreBackend[Any]]) -> None:
         self.rows = dict(rows)
         self._backends = dict(backends)
+        #: The state of each store, for whoever asks after the server's health: "ok", or what went wrong last.
+        self.health = dict.fromkeys(self.rows, OK)
+        self._condemned: set[int] = set()
 
     def by_id(self, store: int) -> FileStoreBackend[Any]:
         """The backend of the store with this id; ``StoreNotConfigured`` when this server does not have it."""
@@ -85,6 +94,28 @@ class FileStores(Mapping[str, FileStoreBackend[Any]]):
             if row.id == store:
                 return self._backends[row.name]
         raise StoreNotConfigured(store)
+
+    async def keep(self, store: int, file: File, source: Path) -> StoreData:
+        """Have a store keep a file, as ``FileStoreBackend.store`` says, and remember how that went."""
+        backend = self.by_id(store)
+        try:
+            data = await backend.store(file, source)
+        except WriteFailed as error:  # a device that has lied once is the operator's to look after
+            self._condemned.add(store)
+            self._note(store, str(error))
+            raise
+        except (StorageFull, Unavailable) as error:
+            self._note(store, str(error))
+            raise
+        if store not in self._condemned:
+            self._note(store, OK)
+        return data
+
+    def _note(self, store: int, state: str) -> None:
+        name = next(row.name for row in self.rows.values() if row.id == store)
+        if self.health[name] != state:
+            logger.log(logging.INFO if state == OK else logging.ERROR, "The store %s: %s", name, state)
+        self.health[name] = state
 
     def __getitem__(self, name: str) -> FileStoreBackend[Any]:
         return self._backends[name]

@@ -156,8 +156,8 @@ class Reception:
         return Progress(self.target.file.size, complete=True)
 
     async def _store(self, partial: PartialFile) -> None:
-        backend, file = self.uploads.stores.by_id(self.target.store), self.target.file
-        data = None if self.target.stored else await backend.store(file, partial.path)
+        stores, target = self.uploads.stores, self.target
+        data = None if target.stored else await stores.keep(target.store, target.file, partial.path)
         try:
             needed = await self.uploads.database.write(complete, self.target, data)
         except SURELY_NOT:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from attrs import field, frozen
@@ -12,8 +12,9 @@ from debusine_filestore_local.backend import LocalFileStore
 from debusine.config import StoreSettings
 from debusine.db.database import Database
 from debusine.db.unit_of_work import UnitOfWork
-from debusine.domain.errors import ConfigurationError
-from debusine.plugin import FileStoreBackend, Secret
+from debusine.domain.errors import ConfigurationError, StorageFull, Unavailable
+from debusine.domain.files import File
+from debusine.plugin import FileStoreBackend, Secret, WriteFailed
 from debusine.services import workspaces
 from debusine.services.file_stores import FileStores, StoreNotConfigured, close_all, configure, open_stores
 from debusine.testing import plugin_manager
@@ -182,6 +183,43 @@ async def test_all_stores_are_closed_though_one_fails_to(fleet: Fleet, monkeypat
             pass
 
     assert len(closed) == 2
+
+
+class Failing(LocalFileStore):
+    """A store whose device does what the test says."""
+
+    name = "failing"
+    errors: ClassVar[list[Exception]] = []
+
+    async def store(self, file: File, source: Path) -> dict[str, Any]:
+        if self.errors:
+            raise self.errors.pop(0)
+        return {}
+
+
+@pytest.mark.parametrize(
+    ("error", "afterwards"),
+    [
+        (StorageFull("no room"), "ok"),
+        (Unavailable("away"), "ok"),
+        (WriteFailed("it", "I/O error"), "it could not be written to the disk for sure; send it again: I/O error"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+async def test_the_health_of_a_store_is_known_by_what_it_did(
+    database: Database, tmp_path: Path, error: Exception, afterwards: str
+) -> None:
+    settings = {"Default": StoreSettings(backend="failing", options={"base_directory": str(tmp_path / "store")})}
+    stores = await open_stores(configure(settings, plugin_manager(file_stores=[Failing]).file_stores()), database)
+    store, file = stores.rows["Default"].id, File(sha256=b"x" * 32, size=1)
+    Failing.errors.append(error)
+
+    with pytest.raises(type(error)):
+        await stores.keep(store, file, tmp_path)
+    assert stores.health == {"Default": str(error)}
+
+    await stores.keep(store, file, tmp_path)
+    assert stores.health == {"Default": afterwards}
 
 
 def test_an_unknown_backend_is_named_by_its_place() -> None:
