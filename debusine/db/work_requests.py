@@ -101,6 +101,16 @@ class WorkRequestRepository(Repository[WorkRequest]):
         values = {"work_request": work_request, "depends_on": depends_on}
         self.connection.execute(sa.insert(_dependencies), values)
 
+    def holding_back(self, work_request: int) -> Sequence[int]:
+        """What a blocked work request waits for: the ids of its unfinished dependencies."""
+        statement = (
+            sa.select(_dependencies.c.depends_on)
+            .join(_requests, _requests.c.id == _dependencies.c.depends_on)
+            .where(_dependencies.c.work_request == work_request, _requests.c.status != Status.COMPLETED)
+            .order_by(_dependencies.c.depends_on)
+        )
+        return self.connection.execute(statement).scalars().all()
+
     def unblockable(self, completed: int) -> Sequence[WorkRequest]:
         """The blocked work requests, locked, that waited for this one and for nothing else that is unfinished."""
         # Locked first, asked afterwards: of two dependencies that complete at once, the second sees the first.

@@ -29,6 +29,14 @@ class WorkRequestAssigned(Event):
 
 
 @frozen
+class AssignmentTakenBack(Event):
+    """A worker did not fetch what it was told of; somebody else may have it."""
+
+    work_request: int
+    worker: int
+
+
+@frozen
 class WorkRequestStarted(Event):
     """A worker fetched a work request: an attempt runs."""
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from attrs import define, frozen
+from attrs import Factory, define, frozen
 
 from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.accounts import Subject
@@ -33,6 +33,8 @@ class Dispatcher:
     tasks: Tasks
     policy: SchedulerPolicy[Any]
     matches: Matches
+    #: Workers that did not fetch what they had: they come last, until they show themselves.
+    sluggish: set[int] = Factory(set)
 
     def assign_waiting_work(self, uow: UnitOfWork) -> bool:
         """Make one pass; True: it ended early, and another one is worth while at once."""
@@ -41,7 +43,7 @@ class Dispatcher:
         if not queues:
             return False
         # Only now: a pass that finds nothing to assign must not write, or each would cost a commit.
-        workers = uow.workers.keep_waiting(workers, at=uow.now)
+        workers = sorted(uow.workers.keep_waiting(workers, at=uow.now), key=lambda worker: worker.id in self.sluggish)
         usage = Usage(running=AskedLate(uow.work_requests.running_by_workspace))
         return Pass(self, uow, queues, usage).run(workers)
 

@@ -5,7 +5,15 @@ from collections.abc import Sequence
 
 from debusine.db.database import Database
 from debusine.domain.errors import Conflict, Unavailable
-from debusine.domain.events import AttemptEnded, ChangedElsewhere, Event, WorkerChanged, WorkRequestBecamePending
+from debusine.domain.events import (
+    AssignmentTakenBack,
+    AttemptEnded,
+    ChangedElsewhere,
+    Event,
+    WorkerChanged,
+    WorkRequestBecamePending,
+    WorkRequestStarted,
+)
 from debusine.scheduler.alarm import Alarm
 from debusine.scheduler.dispatch import Dispatcher
 
@@ -50,6 +58,11 @@ class Scheduler:
             logger.warning("A pass of the scheduler failed and will be made again: %s", error)
 
     def _listen(self, events: Sequence[Event]) -> None:
+        for event in events:
+            if isinstance(event, AssignmentTakenBack):
+                self.dispatcher.sluggish.add(event.worker)
+            elif isinstance(event, WorkRequestStarted | WorkerChanged):
+                self.dispatcher.sluggish.discard(event.worker)
         if any(isinstance(event, WAKING) for event in events):
             self._alarm.ring()
         elif any(isinstance(event, ChangedElsewhere) for event in events):

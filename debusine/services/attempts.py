@@ -7,7 +7,7 @@ from debusine.converter.structure import unstructure
 from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.accounts import Subject
 from debusine.domain.errors import NotAssigned
-from debusine.domain.events import WorkerChanged, WorkRequestStarted
+from debusine.domain.events import AssignmentTakenBack, WorkerChanged, WorkRequestStarted
 from debusine.domain.rights import Action
 from debusine.domain.work_requests import Attempt, Outcome, StaleAttempt, Status, WorkRequest
 from debusine.domain.workers import Worker
@@ -98,8 +98,9 @@ def time_out(uow: UnitOfWork, work_request: int, number: int) -> None:
 def take_back(uow: UnitOfWork, work_request: int, assigned_at: datetime) -> None:
     """Let another worker have what was assigned at this moment and never fetched."""
     found = uow.work_requests.get(work_request, lock=True)
-    if found.status is Status.PENDING and found.assigned_at == assigned_at:
+    if found.status is Status.PENDING and found.worker is not None and found.assigned_at == assigned_at:
         endings.make_pending(uow, found, found.unassign())
+        uow.publish(AssignmentTakenBack(found.id, found.worker))
 
 
 def _worker(uow: UnitOfWork, subject: Subject, action: Action) -> Worker:

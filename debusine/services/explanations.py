@@ -1,0 +1,83 @@
+"""Explanations: why a work request waits, from the rules by which it is scheduled."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from attrs import frozen
+
+from debusine.db.unit_of_work import UnitOfWork
+from debusine.domain.accounts import Subject
+from debusine.domain.demands import Demand
+from debusine.domain.rights import Action
+from debusine.domain.work_requests import Status, WorkRequest
+from debusine.domain.workers import Worker
+from debusine.services import rights
+from debusine.services.matching import verdict
+from debusine.services.submissions import Tasks
+
+
+@frozen
+class Obstacles:
+    """What keeps one worker from a work request; nothing: it could have it now."""
+
+    #: The worker's name.
+    worker: str
+    reasons: Sequence[str]
+
+
+@frozen
+class Explanation:
+    """Why a work request waits."""
+
+    #: In a few words.
+    summary: str
+    #: By worker; none when no worker could change anything.
+    obstacles: Sequence[Obstacles] = ()
+
+
+def explain(uow: UnitOfWork, subject: Subject, tasks: Tasks, work_request: int) -> Explanation:
+    """Why a work request waits, worker by worker, in a constant number of statements."""
+    found = uow.work_requests.get_or_none(work_request)
+    if found is None:
+        raise rights.Hidden("work request", work_request)
+    rights.authorize(uow, subject, Action.READ_WORK_REQUEST, found)
+    if found.status is Status.BLOCKED:
+        ids = ", ".join(map(str, uow.work_requests.holding_back(found.id)))
+        return Explanation(f"It waits for the work requests {ids}")
+    if found.status is not Status.PENDING:
+        return Explanation(f"It does not wait: it is {found.status}")
+    if found.worker is not None:
+        return Explanation(f"It is reserved for the worker {uow.workers.get(found.worker).name}, which will fetch it")
+    return _unassigned(uow, tasks, found)
+
+
+def _unassigned(uow: UnitOfWork, tasks: Tasks, work_request: WorkRequest) -> Explanation:
+    demand = uow.queues.demand(work_request.demand)
+    workers = uow.workers.all()
+    admitted = uow.workers.admitted([worker.id for worker in workers], at=uow.now)
+    idle = {worker.id for worker in uow.workers.waiting_for_work_request(at=uow.now)}
+    obstacles = [
+        Obstacles(worker.name, (*_state(worker, admitted, idle), *_verdict(tasks, worker, demand)))
+        for worker in workers
+    ]
+    return Explanation(_summary(obstacles), obstacles)
+
+
+def _state(worker: Worker, admitted: Mapping[int, int], idle: Collection[int]) -> Iterator[str]:
+    if worker.id not in admitted:
+        yield "its token is disabled"
+    elif not worker.connected():
+        yield "it is not connected"
+    elif worker.id not in idle:
+        yield "it is busy"
+
+
+def _verdict(tasks: Tasks, worker: Worker, demand: Demand) -> Sequence[str]:
+    return verdict(tasks, worker.metadata(), demand).reasons
+
+
+def _summary(obstacles: Sequence[Obstacles]) -> str:
+    if not obstacles:
+        return "There is no worker"
+    if any(not each.reasons for each in obstacles):
+        return "A worker is free for it; it will be assigned in a moment, or more urgent work goes first"
+    return "No worker can take it now"

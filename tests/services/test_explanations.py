@@ -1,0 +1,76 @@
+"""Explanations: a user hears why his work request waits."""
+
+import attrs
+import pytest
+
+from debusine.db.unit_of_work import UnitOfWork
+from debusine.domain.work_requests import Status
+from debusine.services.explanations import Explanation, explain
+from tests.work import TASKS, Workshop
+
+
+async def why(workshop: Workshop, work_request: int) -> Explanation:
+    return await workshop.database.read(explain, workshop.user, TASKS, work_request)
+
+
+async def test_every_worker_is_told_with_all_that_is_against_it(workshop: Workshop) -> None:
+    await workshop.worker("away", connected=False)
+    busy = await workshop.worker("busy")
+    await workshop.request()
+    await workshop.start(busy)
+    off = await workshop.worker("off")
+    await workshop.database.write(disable, off.token.id if off.token else 0)
+    await workshop.worker("other", connected=True, **{"system:architectures": ["i386"], "tasks_denylist": ["echo"]})
+    request = await workshop.request(architecture="amd64")
+
+    explanation = await why(workshop, request.id)
+
+    assert explanation.summary == "No worker can take it now"
+    assert {each.worker: tuple(each.reasons) for each in explanation.obstacles} == {
+        "away": ("it is not connected",),
+        "busy": ("it is busy",),
+        "off": ("its token is disabled",),
+        "other": ("echo is in its tasks_denylist", "it cannot run amd64"),
+    }
+
+
+async def test_what_nobody_hinders_will_be_assigned(workshop: Workshop) -> None:
+    await workshop.worker()
+    request = await workshop.request()
+
+    assert "in a moment" in (await why(workshop, request.id)).summary
+
+
+async def test_without_workers_there_is_nobody_to_blame(workshop: Workshop) -> None:
+    assert (await why(workshop, (await workshop.request()).id)).summary == "There is no worker"
+
+
+@pytest.mark.parametrize(
+    ("status", "summary"),
+    [(Status.BLOCKED, "It waits for the work requests 1"), (Status.ABORTED, "It does not wait: it is aborted")],
+)
+async def test_what_does_not_wait_for_a_worker_says_so(workshop: Workshop, status: Status, summary: str) -> None:
+    await workshop.request()
+    request = await workshop.request()
+    await workshop.database.write(put_aside, request.id, status)
+
+    assert (await why(workshop, request.id)).summary == summary
+
+
+async def test_what_is_assigned_names_its_worker(workshop: Workshop) -> None:
+    await workshop.worker("builder")
+    request = await workshop.request()
+    await workshop.assign()
+
+    assert "the worker builder" in (await why(workshop, request.id)).summary
+
+
+def put_aside(uow: UnitOfWork, work_request: int, status: Status) -> None:
+    before = uow.work_requests.get(work_request)
+    uow.work_requests.add_dependency(work_request, 1)
+    uow.work_requests.save(attrs.evolve(before, status=status), expecting=before)
+
+
+def disable(uow: UnitOfWork, token: int) -> None:
+    before = uow.tokens.get(token)
+    uow.tokens.save(before.disable(), expecting=before)
