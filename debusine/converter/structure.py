@@ -1,7 +1,7 @@
 """Plain values into attrs classes and back: strict about types, exact about where an error is."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from math import isfinite
 from typing import Any, Literal, NoReturn, TypeVar, get_args, get_origin
@@ -59,9 +59,10 @@ def unstructure(value: object) -> Any:
 def errors_by_path(error: Exception) -> dict[str, list[str]]:
     """Sort the errors of one structuring by the path of the field that each is about."""
     result: dict[str, list[str]] = {}
-    for line in cattrs.transform_error(error, format_exception=_sentence):
-        message, _, path = line.rpartition(" @ ")
-        result.setdefault(path.removeprefix("$").removeprefix(".") or "non_field_errors", []).append(message)
+    # A root that no text has: messages and paths may hold any other mark.
+    for line in cattrs.transform_error(error, path="\0", format_exception=_sentence):
+        message, _, path = line.partition(" @ \0")
+        result.setdefault(path.removeprefix(".") or "non_field_errors", []).append(message)
     return result
 
 
@@ -119,6 +120,11 @@ def _moment(value: object, _: object) -> datetime:
     if moment.utcoffset() is None:
         message = "This date and time has no time zone."
         raise ValueError(message)
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        message = "This date and time is not between the years 1 and 9999 in UTC."
+        raise ValueError(message) from None
     return moment
 
 

@@ -11,6 +11,9 @@ ATTEMPT = "X-Debusine-Attempt"
 #: The attempts that a worker still runs, ``id/attempt,…``; may be empty; only workers of this project send it.
 RUNNING = "X-Debusine-Running"
 
+#: The largest number that the databases take for an attempt.
+LAST_ATTEMPT = 2**31 - 1
+
 
 class InvalidHeader(Invalid):
     """A header does not have the form that the protocol gives it."""
@@ -33,14 +36,21 @@ def parse_running(value: str | None) -> frozenset[tuple[int, int]] | None:
 
 def parse_attempt(value: str | None) -> int | None:
     """Read ``X-Debusine-Attempt``; None: the header is absent."""
-    return None if value is None else _number(value, ATTEMPT, value)
+    return None if value is None else _attempt(value, ATTEMPT, value)
 
 
 def _pair(item: str, value: str) -> tuple[int, int]:
     work_request, slash, attempt = item.strip().partition("/")
     if not slash:
         raise InvalidHeader(RUNNING, value)
-    return _number(work_request, RUNNING, value), _number(attempt, RUNNING, value)
+    return _number(work_request, RUNNING, value), _attempt(attempt, RUNNING, value)
+
+
+def _attempt(text: str, name: str, value: str) -> int:
+    number = _number(text, name, value)
+    if number > LAST_ATTEMPT:
+        raise InvalidHeader(name, value)
+    return number
 
 
 def _number(text: str, name: str, value: str) -> int:

@@ -1,11 +1,13 @@
 """Listening: a socket that is bound before anything else happens, and the server behind it."""
 
 import errno
+import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from debusine.config import Limits, split_address
 from debusine.domain.errors import ConfigurationError
@@ -55,6 +57,7 @@ async def serving(app: web.Application, bound: socket.socket, limits: Limits) ->
         auto_decompress=False,  # garbage in a compressed body would be an error of the server's
         keepalive_timeout=limits.keep_alive,
         max_headers=limits.headers,
+        logger=_logger(),
         shutdown_timeout=SHUTDOWN,
     )
     await runner.setup()
@@ -63,6 +66,26 @@ async def serving(app: web.Application, bound: socket.socket, limits: Limits) ->
         yield
     finally:
         await runner.cleanup()
+
+
+class Discreet(logging.Filter):
+    """Keeps what malformed requests hold out of the log: it may be a key."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record pass, those about what is not HTTP without the words of the sender."""
+        if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
+            record.levelno, record.levelname = logging.INFO, "INFO"
+            record.msg, record.exc_info = "Refused what is not HTTP from %s", None
+        return True
+
+
+def _logger() -> logging.Logger:
+    logger = logging.getLogger("aiohttp.server")
+    logger.addFilter(_DISCREET)
+    return logger
+
+
+_DISCREET = Discreet()
 
 
 def _reason(error: OSError) -> str:

@@ -124,7 +124,10 @@ async def _subject(request: web.Request, key: str) -> Subject:
     database = request.app[DATABASE]
     subject, seen = await database.read(accounts.recognise, key)
     if subject.token is not None and not seen:
-        await database.write(accounts.note_seen, subject.token.id)
+        try:
+            await database.write(accounts.note_seen, subject.token.id)
+        except (errors.StorageFull, errors.Unavailable) as error:  # who only reads is answered all the same
+            logger.warning("The use of a token could not be written down: %s", error)
     return subject
 
 

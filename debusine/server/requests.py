@@ -29,7 +29,7 @@ class UnsupportedMediaType(DebusineError):
     """A body that should be JSON says that it is something else (415)."""
 
     def __init__(self, what: str) -> None:
-        super().__init__("The body must be plain JSON", detail=f"Send Content-Type: application/json, not {what[:100]}")
+        super().__init__("The body must be plain JSON", detail=f"Send application/json as it is; got {what[:100]!r}")
 
 
 class BodyTooLarge(TooLarge):
@@ -135,9 +135,9 @@ def running_header(request: web.Request) -> frozenset[tuple[int, int]] | None:
 
 def _check_content_type(request: web.Request) -> None:
     if request.content_type != "application/json":
-        raise UnsupportedMediaType(request.headers.get("Content-Type", "nothing"))
+        raise UnsupportedMediaType(request.headers.get("Content-Type", ""))
     if (encoding := request.headers.get("Content-Encoding", "identity")) != "identity":
-        raise UnsupportedMediaType(f"it encoded as {encoding}")
+        raise UnsupportedMediaType(encoding)
 
 
 def _id(digits: str) -> int:

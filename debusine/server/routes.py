@@ -20,7 +20,7 @@ Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 API = "/api/1.0"
 SOCKETS = "/api/ws/1.0"
 WORKSPACE = "/{scope}/{workspace}"
-ARTIFACT = f"{WORKSPACE}/artifact/{{id:\\d+}}"
+ARTIFACT = f"{WORKSPACE}/artifact/{{id:[0-9]+}}"
 
 
 @frozen
@@ -28,7 +28,7 @@ class Route:
     """One line of the table."""
 
     method: str
-    #: As aiohttp writes them: ``{id:\\d+}`` is read by ``requests.path_id``.
+    #: As aiohttp writes them: ``{id:[0-9]+}`` is read by ``requests.path_id``.
     path: str
     handler: Handler
     #: What the caller must be allowed to do; services judge the object, this one the subject's kind.
@@ -44,25 +44,25 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/health", health, Action.ANYBODY),
     Route("GET", f"{API}/limits/", limits.get_limits, Action.ANYBODY),
     Route("POST", f"{API}/artifact/", artifacts.create_artifact, Action.CREATE_ARTIFACT),
-    Route("GET", f"{API}/artifact/{{id:\\d+}}/", artifacts.get_artifact, Action.READ_ARTIFACT),
+    Route("GET", f"{API}/artifact/{{id:[0-9]+}}/", artifacts.get_artifact, Action.READ_ARTIFACT),
     # Clients that download ask without the final slash.
-    Route("GET", f"{API}/artifact/{{id:\\d+}}", artifacts.get_artifact, Action.READ_ARTIFACT),
-    Route("PUT", f"{API}/artifact/{{id:\\d+}}/files/{{path:.+}}/", files.put_file, Action.UPLOAD_FILE),
+    Route("GET", f"{API}/artifact/{{id:[0-9]+}}", artifacts.get_artifact, Action.READ_ARTIFACT),
+    Route("PUT", f"{API}/artifact/{{id:[0-9]+}}/files/{{path:(?s:.+)}}/", files.put_file, Action.UPLOAD_FILE),
     Route("POST", f"{API}/artifact-relation/", relations.create_relation, Action.RELATE_ARTIFACTS),
     Route("GET", f"{API}/artifact-relation/", relations.list_relations, Action.READ_ARTIFACT),
-    Route("GET", f"{ARTIFACT}/download/{{path:.*}}", downloads.download, Action.READ_ARTIFACT),
+    Route("GET", f"{ARTIFACT}/download/{{path:(?s:.*)}}", downloads.download, Action.READ_ARTIFACT),
     Route("GET", f"{ARTIFACT}/", artifact_page, Action.READ_ARTIFACT),
     Route("POST", f"{API}/work-request/", work_requests.create_work_request, Action.CREATE_WORK_REQUEST),
     Route("GET", f"{API}/work-request/", work_requests.list_work_requests, Action.READ_WORK_REQUEST),
-    Route("GET", f"{API}/work-request/{{id:\\d+}}/", work_requests.get_work_request, Action.READ_WORK_REQUEST),
+    Route("GET", f"{API}/work-request/{{id:[0-9]+}}/", work_requests.get_work_request, Action.READ_WORK_REQUEST),
     Route("GET", f"{API}/work-request/get-next-for-worker/", work_requests.get_next_for_worker, Action.BE_A_WORKER),
     Route(
         "PUT",
-        f"{API}/work-request/{{id:\\d+}}/completed/",
+        f"{API}/work-request/{{id:[0-9]+}}/completed/",
         work_requests.complete_work_request,
         Action.COMPLETE_WORK_REQUEST,
     ),
-    Route("GET", f"{WORKSPACE}/work-request/{{id:\\d+}}/", work_request_page, Action.READ_WORK_REQUEST),
+    Route("GET", f"{WORKSPACE}/work-request/{{id:[0-9]+}}/", work_request_page, Action.READ_WORK_REQUEST),
     Route("POST", f"{API}/worker/register/", workers.register_worker, Action.ANYBODY),
     Route("PUT", f"{API}/worker/dynamic-metadata/", workers.set_dynamic_metadata, Action.BE_A_WORKER),
     Route("GET", f"{SOCKETS}/worker/connect/", connect_worker, Action.BE_A_WORKER, socket=True),

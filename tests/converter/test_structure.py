@@ -71,3 +71,10 @@ def test_all_errors_are_told_at_once() -> None:
         "names[0]",
         "non_field_errors",
     }
+
+
+def test_an_error_at_a_key_that_looks_like_a_place_keeps_its_path() -> None:
+    with pytest.raises(InvalidFields) as caught:
+        structure({"a @ $.b": "no number"}, dict[str, int])
+
+    assert caught.value.validation_errors == {"['a @ $.b']": ["This must be a whole number, not a string."]}

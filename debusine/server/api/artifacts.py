@@ -23,19 +23,20 @@ INLINE = 500
 
 async def create_artifact(request: web.Request) -> web.Response:
     """Make an artifact; 201 with what it is and which files are still to be sent."""
+    known = urls(request)  # before anything changes: it refuses a wrong Host
     submission = await structured(request, ArtifactSubmission)
     declared = await in_thread(declaration, submission, request.app[SETTINGS].limits)
     app = request.app
     description = await artifacts.create(
         app[DATABASE], app[STORES], app[UPLOADS].spool, subject(request), declared, attempt_header(request)
     )
-    return await _answer(request, description, HTTPStatus.CREATED)
+    return await _answer(known, description, HTTPStatus.CREATED)
 
 
 async def get_artifact(request: web.Request) -> web.Response:
     """Describe an artifact."""
     description = await request.app[DATABASE].read(artifacts.describe, subject(request), path_id(request))
-    return await _answer(request, description, HTTPStatus.OK)
+    return await _answer(urls(request), description, HTTPStatus.OK)
 
 
 def artifact_resource(description: ArtifactDescription, urls: Urls) -> ArtifactResource:
@@ -68,8 +69,7 @@ def _file_resources(places: Iterable[FileInArtifact], below: str) -> dict[str, F
     }
 
 
-async def _answer(request: web.Request, description: ArtifactDescription, status: int) -> web.Response:
-    found = urls(request)
+async def _answer(known: Urls, description: ArtifactDescription, status: int) -> web.Response:
     if len(description.files) <= INLINE:
-        return json_answer(artifact_resource(description, found), status=status)
-    return await in_thread(lambda: json_answer(artifact_resource(description, found), status=status))
+        return json_answer(artifact_resource(description, known), status=status)
+    return await in_thread(lambda: json_answer(artifact_resource(description, known), status=status))

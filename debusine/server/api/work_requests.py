@@ -16,10 +16,11 @@ from debusine.services.work_requests import View
 
 async def create_work_request(request: web.Request) -> web.Response:
     """``POST work-request/``."""
+    known = urls(request)  # before anything changes: it refuses a wrong Host
     submission = await structured(request, WorkRequestSubmission)
     database, tasks = request.app[DATABASE], request.app[TASKS]
     created = await database.write(work_requests.create, subject(request), tasks, submission)
-    return json_answer(resource_of(created, urls(request)))
+    return json_answer(resource_of(created, known))
 
 
 async def get_work_request(request: web.Request) -> web.Response:
@@ -45,11 +46,11 @@ async def list_work_requests(request: web.Request) -> web.Response:
 
 async def get_next_for_worker(request: web.Request) -> web.Response:
     """``GET work-request/get-next-for-worker/``."""
-    running = running_header(request)
+    known, running = urls(request), running_header(request)
     handed_out = await request.app[DATABASE].write(attempts.get_next, subject(request), running)
     if handed_out is None:
         return empty_answer(web.HTTPNoContent.status_code)
-    return json_answer(resource_of(handed_out, urls(request)))
+    return json_answer(resource_of(handed_out, known))
 
 
 async def complete_work_request(request: web.Request) -> web.Response:
