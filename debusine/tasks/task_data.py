@@ -50,7 +50,7 @@ def an_absolute_url(*schemes: str) -> Validator:
 
 
 an_architecture = matches(r"[a-z0-9][a-z0-9-]*", "an architecture such as amd64")
-a_suite = matches(r"[\w./ -]+", "a suite such as bookworm")
+a_suite = matches(r"[\w./][\w./ -]*", "a suite such as bookworm")
 a_component = matches(r"[A-Za-z0-9][\w./+-]*", "a component such as main")
 a_package_name = matches(r"[a-z0-9][a-z0-9+.-]+", "the name of a package")
 
