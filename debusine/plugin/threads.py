@@ -46,5 +46,3 @@ async def _end_of(work: asyncio.Future[T]) -> None:
     while not work.done():
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.wait([work])
-    if not work.cancelled():
-        work.exception()  # seen, so that asyncio does not complain that nobody looked at it

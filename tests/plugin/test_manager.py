@@ -188,7 +188,9 @@ class TestWhatIsBroken:
     def test_a_typo_in_one_plugin_does_not_stop_the_others(self) -> None:
         points = [entry_point("a", debusine_task=[]), entry_point("b", debusine_tasks=[Cppcheck])]
 
-        assert list(PluginManager(points).tasks()) == ["cppcheck"]
+        manager = PluginManager(points)
+
+        assert (list(manager.tasks()), list(manager.broken)) == (["cppcheck"], ["test:a"])
 
     def test_a_hook_with_foreign_arguments_is_named(self) -> None:
         @hookimpl
@@ -248,6 +250,13 @@ class TestTwoOfOneName:
 
 
 class TestTheListOfPlugins:
+    def test_it_is_in_the_order_of_names(self) -> None:
+        points = [entry_point(name, distribution=dist) for dist, name in (("b", "x"), ("a", "y"), ("a", "x"))]
+
+        rows = PluginManager(points).loaded()
+
+        assert [(row.distribution, row.entry_point) for row in rows] == [("a", "x"), ("a", "y"), ("b", "x")]
+
     def test_a_row_tells_all_that_a_plugin_offers(self) -> None:
         module = entry_point("p", debusine_scheduler_policies=[Lottery], debusine_tasks=[Cppcheck]).load()
         point = FakeEntryPoint("p", lambda: module, FakeDistribution("debusine-things", "2.1"))
