@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from yarl import URL
 
 from debusine.db.engine import DatabaseFull
 from debusine.db.unit_of_work import UnitOfWork
@@ -105,8 +104,9 @@ async def test_ids_are_written_in_the_digits_of_ascii(farm: Farm) -> None:
 async def test_line_breaks_in_the_path_of_a_file_are_refused_as_other_control_characters(farm: Farm, path: str) -> None:
     artifact = await created(farm, a=FILE)
 
-    up = await farm.put(URL(f"{API}/artifact/{artifact}/files/{path}/", encoded=True), data=CONTENT)
-    down = await farm.get(URL(f"/debusine/System/artifact/{artifact}/download/{path}", encoded=True))
+    ending = f" HTTP/1.1\r\nHost: h\r\nToken: {farm.people.user_key}\r\n"
+    up = await raw(farm, f"PUT {API}/artifact/{artifact}/files/{path}/{ending}".encode(), CONTENT)
+    down = await raw(farm, f"GET /debusine/System/artifact/{artifact}/download/{path}{ending}".encode())
 
     assert [up.status, down.status] == [400, 400]
     assert up.problem()["detail"] == "it has a control character"
