@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import io
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -36,7 +37,7 @@ async def filed(farm: Farm, files: Mapping[str, bytes], **more: Any) -> int:
     assert answer.status == 201, answer
     artifact = int(answer.json()["id"])
     for path in answer.json()["files_to_upload"]:
-        assert (await farm.put(file_url(artifact, path), data=files[path])).status == 201
+        assert (await farm.put(file_url(artifact, path), data=io.BytesIO(files[path]))).status == 201
     return artifact
 
 
