@@ -13,7 +13,14 @@ import sqlalchemy as sa
 from attrs import define, field
 
 from debusine.db.database import Database
-from debusine.db.engine import force_rollback, make_engine, rolled_back, sqlite_connection, translated
+from debusine.db.engine import (
+    DatabaseUnreachable,
+    force_rollback,
+    make_engine,
+    rolled_back,
+    sqlite_connection,
+    translated,
+)
 from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.errors import Unavailable
 from debusine.domain.events import Event
@@ -171,6 +178,8 @@ def _run_member(connection: sa.Connection, member: Member, moment: datetime) -> 
     raw.execute("SAVEPOINT member")
     member.run(connection, moment)
     if rolled_back(connection):
+        # Also when the function took no notice: nothing of it is there any more.
+        member.error = member.error or DatabaseUnreachable("SQLite has rolled back the transaction")
         return
     if member.error is not None:
         raw.execute("ROLLBACK TO member")

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,23 @@ async def test_the_member_that_fills_the_database_fails_and_the_others_are_kept(
 
     assert kept == ["after", "before"]
     assert [member.error is None for member in members] == [True, False, True]
+
+
+async def test_a_member_that_hides_the_full_database_is_told_all_the_same(url: sa.URL) -> None:
+    engine = make_engine(url, connections=1)
+
+    def careless(uow: UnitOfWork) -> None:
+        with suppress(sa.exc.OperationalError):
+            add(uow, "huge", 1 << 20)
+
+    with engine.connect() as connection:
+        with connection.begin():
+            limit_pages(connection, more=5)
+        members = group(careless)
+        commit_group(connection, members, now)
+    engine.dispose()
+
+    assert isinstance(members[0].error, DatabaseUnreachable)
 
 
 async def test_a_full_database_is_told_as_such_and_heals_when_there_is_room(database: SQLiteDatabase) -> None:
