@@ -15,6 +15,7 @@ from attrs import define, field
 from debusine.domain.errors import DebusineError
 from debusine.worker.metering import Meter
 from debusine.worker.run_logs import RunLog
+from debusine.worker.starting import start
 
 #: Descriptors: input, output, errors.
 Streams: TypeAlias = tuple[int, int, int]
@@ -78,9 +79,10 @@ class Runner:
     async def _start(self, argv: Sequence[str], streams: Streams, *, cwd: Path, env: Mapping[str, str]) -> Process:
         keeper = (sys.executable, "-I", "-S", str(KEEPER), str(self.grace), *map(str, streams))
         # A session of its own: Ctrl-C on the worker's terminal reaches the worker alone.
-        return await asyncio.create_subprocess_exec(
+        return await start(
             *keeper,
             *argv,
+            end=_tell_to_end,
             stdin=PIPE,
             stdout=PIPE,
             stderr=streams[-1],
@@ -98,13 +100,11 @@ class Runner:
 
 
 async def _report(process: Process, program: str) -> dict[str, Any]:
-    assert process.stdin is not None
     assert process.stdout is not None
     try:
         said = await process.stdout.read()
     finally:
-        # The word to end: the keeper leaves when nothing of the command is left.
-        process.stdin.close()
+        _tell_to_end(process)
         await asyncio.shield(process.wait())
     if not said:
         raise CommandLost(program)
@@ -112,6 +112,12 @@ async def _report(process: Process, program: str) -> dict[str, Any]:
     if "error" in report:
         raise (FileNotFoundError if report["missing"] else OSError)(report["error"])
     return report
+
+
+def _tell_to_end(keeper: Process) -> None:
+    """Say the word to end: the keeper leaves when nothing of the command is left."""
+    assert keeper.stdin is not None
+    keeper.stdin.close()
 
 
 @contextmanager

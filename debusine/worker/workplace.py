@@ -5,7 +5,7 @@ import logging
 import os
 import secrets
 import stat
-from asyncio.subprocess import DEVNULL, PIPE, STDOUT
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +14,7 @@ from attrs import frozen
 
 from debusine.domain.errors import ConfigurationError
 from debusine.worker.processes import MARKER, end_processes_of
+from debusine.worker.starting import start
 
 logger = logging.getLogger(__name__)
 
@@ -158,7 +159,7 @@ async def remove(directory: Path) -> None:
 
 async def _output(argv: list[str]) -> str:
     try:
-        process = await asyncio.create_subprocess_exec(*argv, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT)
+        process = await start(*argv, end=Process.kill, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT)
     except FileNotFoundError as error:
         return str(error)
     try:

@@ -31,9 +31,10 @@ class WorkerProgram:
         self.give_away()
 
     def give_away(self) -> None:
-        """Everything below the home belongs to the worker's user."""
+        """Home and configuration belong to the worker's user."""
         if os.getuid() == 0:
-            for path in [self.home, *self.home.rglob("*")]:
+            # Not what the worker makes itself: that comes and goes meanwhile.
+            for path in [self.home, *self.home.glob(".config"), *(self.home / ".config").rglob("*")]:
                 shutil.chown(path, USER, USER)
 
     def command(self, *arguments: str) -> list[str]:

@@ -1,6 +1,5 @@
 """Tokens on disk, and becoming known with them."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -39,7 +38,6 @@ def test_a_file_without_a_token_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_a_saved_token_is_read_back_and_closed_to_others(tmp_path: Path) -> None:
-    os.umask(0o022)
     Credentials(tmp_path).save_token(Secret("abc"))
     assert Credentials(tmp_path).token == Secret("abc")
     assert (tmp_path / "token").stat().st_mode & 0o777 == 0o600

@@ -17,7 +17,7 @@ from debusine.worker.processes import MARKER, end_processes_of, processes_of
 from debusine.worker.runner import CommandLost, Runner
 
 #: Seconds; far more than anything here takes.
-LONG = 20.0
+LONG = 60.0
 
 
 @pytest.fixture
@@ -159,6 +159,19 @@ async def test_a_command_may_end_by_itself_when_it_is_told_to(runner: Runner, tm
     with pytest.raises(asyncio.CancelledError):
         await task
     assert (tmp_path / "a.log").read_text() == "goodbye\n"
+
+
+@pytest.mark.parametrize("steps", range(12))
+async def test_a_run_can_be_cancelled_at_any_moment_also_while_it_starts(
+    runner: Runner, tmp_path: Path, steps: int
+) -> None:
+    task = asyncio.create_task(run(runner, tmp_path, "sleep", "600"))
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    task.cancel()
+    async with asyncio.timeout(LONG):
+        await asyncio.wait([task])
+    assert not processes_of(tmp_path)
 
 
 async def test_a_worker_that_is_killed_takes_its_commands_with_it(tmp_path: Path) -> None:
