@@ -28,6 +28,9 @@ from debusine.server.routes import ROUTES, TABLE
 from debusine.services import accounts
 from tests.farm import Farm, make_token
 
+# What stands before the services is the same on both databases.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 PARTS = {"scope": "debusine", "workspace": "System", "id": "1", "path": "x"}
 LIST = "/api/1.0/work-request/"
 

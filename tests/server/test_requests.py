@@ -12,6 +12,9 @@ from debusine.config import Limits
 from debusine.db.database import Database
 from tests.farm import Answer, Farm, open_farm
 
+# What stands before the services is the same on both databases.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 CREATE = "/api/1.0/work-request/"
 SMALL = Limits(
     json_body=2000, json_keys=5, json_string=100, data_string=200, json_array=3, artifact_files=7, slow_body=0.05
