@@ -10,8 +10,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from debusine.domain.errors import ConfigurationError, StorageFull, Unavailable
 
-#: SQL states after which PostgreSQL invites to try again: serialization failure and deadlock.
-RETRIABLE_STATES = frozenset({"40001", "40P01"})
+#: SQL states after which PostgreSQL invites to try again: serialization failure and deadlock; and a unique violation,
+#: because whoever looked first and inserted then finds the row of the other one the next time.
+RETRIABLE_STATES = frozenset({"40001", "40P01", "23505"})
 
 #: PostgreSQL's disk is full.
 FULL_STATES = frozenset({"53100"})

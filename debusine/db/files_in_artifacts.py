@@ -1,11 +1,13 @@
 """Files in artifacts in the database, and their uploads."""
 
 from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from debusine.db import tables
+from debusine.db.engine import insert_or_ignore
 from debusine.db.repository import Repository
 from debusine.domain.artifacts import Artifact
 from debusine.domain.errors import NotFound
@@ -97,6 +99,16 @@ class UploadRepository(Repository[FileUpload]):
     title = "upload"
     guards = ("received",)
 
+    def begin(self, file_in_artifact: int, name: str, received: int, *, at: datetime) -> bool:
+        """Keep the first bytes of a file in an artifact; False: somebody else does already."""
+        row = {"file_in_artifact": file_in_artifact, "path": name, "received": received, "last_activity_at": at}
+        statement = insert_or_ignore(self.connection, self.table).values(row).returning(self.table.c.id)
+        return self.connection.execute(statement).first() is not None
+
+    def end(self, file_in_artifact: int) -> None:
+        """Forget what was taken of a file in an artifact, whoever took it."""
+        self.connection.execute(_END, {"wanted": file_in_artifact})
+
     def of_user(self, user: int) -> int:
         """How many uploads of a user are not finished."""
         artifacts = tables.artifacts
@@ -180,3 +192,5 @@ _UPLOAD_TARGET = (
     .join(_workspaces, _workspaces.c.id == _artifacts.c.workspace)
     .outerjoin(_uploads, _uploads.c.file_in_artifact == _places.c.id)
 )
+
+_END = sa.delete(_uploads).where(_uploads.c.file_in_artifact == sa.bindparam("wanted"))

@@ -1,8 +1,8 @@
 """Turns: of several requests that write one thing, the newest wins and the others are told."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TypeVar
 
 from attrs import define, field
@@ -23,8 +23,8 @@ class Overtaken(Conflict):
 class Turn:
     """The right of one request to write, until a newer one asks for it."""
 
-    #: Whether somebody else wrote before it was this one's turn.
-    waited: bool = False
+    #: Whether somebody else wrote since this one began to look.
+    late: bool = False
     _overtaken: bool = False
     _reading: asyncio.Timeout | None = None
 
@@ -54,31 +54,56 @@ class Turn:
 
 @define(eq=False)
 class Place:
-    """One thing that requests write, while there are any."""
+    """One thing that requests look at and write, while there are any."""
 
     lock: asyncio.Lock = field(factory=asyncio.Lock)
     requests: list[Turn] = field(factory=list)
+    watchers: int = 0
+    #: How many turns have ended.
+    ended: int = 0
 
 
 @define(eq=False)
-class Turns:
-    """Who writes what in this process, by the thing's id."""
+class Watch:
+    """One request that looks at a thing and may write it afterwards."""
 
-    _places: dict[int, Place] = field(factory=dict)
+    _place: Place
+    #: How many turns had ended when it began to look.
+    _ended: int
 
     @asynccontextmanager
-    async def take(self, thing: int) -> AsyncIterator[Turn]:
+    async def take_turn(self) -> AsyncIterator[Turn]:
         """Ask all others to give way, wait until none of them writes any more, then write."""
-        place = self._places.setdefault(thing, Place())
-        turn = Turn(waited=bool(place.requests))
+        place, turn = self._place, Turn()
         for other in place.requests:
             other.give_way()
         place.requests.append(turn)
         try:
             async with place.lock:
                 turn.check()
-                yield turn
+                turn.late = place.ended != self._ended
+                try:
+                    yield turn
+                finally:
+                    place.ended += 1
         finally:
             place.requests.remove(turn)
-            if not place.requests:
+
+
+@define(eq=False)
+class Turns:
+    """Who writes what in this process, by the thing's name."""
+
+    _places: dict[Hashable, Place] = field(factory=dict)
+
+    @contextmanager
+    def watch(self, thing: Hashable) -> Iterator[Watch]:
+        """Begin to look at a thing: whoever writes it from now on is noticed by the turn."""
+        place = self._places.setdefault(thing, Place())
+        place.watchers += 1
+        try:
+            yield Watch(place, place.ended)
+        finally:
+            place.watchers -= 1
+            if not place.watchers:
                 del self._places[thing]

@@ -29,6 +29,13 @@ class FileGone(NotFound):
         super().__init__(f"The artifact of {path!r} is gone", detail="It was deleted while the file was sent")
 
 
+class BegunElsewhere(Conflict):
+    """Another server has taken the first chunk of the same file."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"Another server takes {path!r} already", detail="Ask how far it is, and go on there")
+
+
 class CopyGone(Conflict):
     """The copy of the same content that made storing it again needless has vanished meanwhile."""
 
@@ -66,7 +73,8 @@ def advance(
         raise FileGone(target.place.path)
     if subject.user is not None and uow.uploads.of_user(subject.user.id) >= open_uploads:
         raise TooManyUploads(open_uploads)
-    uow.uploads.insert(file_in_artifact=target.place.id, path=name, received=received, last_activity_at=uow.now)
+    if not uow.uploads.begin(target.place.id, name, received, at=uow.now):
+        raise BegunElsewhere(target.place.path)
 
 
 def complete(uow: UnitOfWork, target: UploadTarget, data: Mapping[str, Any] | None) -> bool:
@@ -76,8 +84,7 @@ def complete(uow: UnitOfWork, target: UploadTarget, data: Mapping[str, Any] | No
     """
     if not uow.files_in_artifacts.mark_complete(target.place.id):
         raise FileGone(target.place.path)
-    if target.upload is not None:
-        uow.uploads.delete(target.upload.id)
+    uow.uploads.end(target.place.id)
     if data is not None:
         return uow.stored_files.add(target.store, target.file.id, data)
     if not uow.stored_files.exists(target.store, target.file.id):

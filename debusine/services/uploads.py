@@ -77,15 +77,16 @@ class Uploads:
 
     async def receive(self, wanted: Wanted, part: ContentRange | None, body: Body) -> Progress:
         """Take a chunk, or without ``part`` the whole file; what the answer says is on disk."""
-        target = await self.database.read(find_target, wanted)
-        span = Span.of(part, target, body.length, self.limits)
-        if not span.missing(target.received):
-            await body.drain(len(span))
-            return Progress.of(target)
-        async with self.turns.take(target.place.id) as turn:
-            if turn.waited:
-                target = await self.database.read(find_target, wanted)
-            return await Reception(self, wanted, target, turn).take(span, body)
+        with self.turns.watch((wanted.artifact, wanted.path)) as watch:
+            target = await self.database.read(find_target, wanted)
+            span = Span.of(part, target, body.length, self.limits)
+            if not span.missing(target.received):
+                await body.drain(len(span))
+                return Progress.of(target)
+            async with watch.take_turn() as turn:
+                if turn.late:
+                    target = await self.database.read(find_target, wanted)
+                return await Reception(self, wanted, target, turn).take(span, body)
 
 
 @frozen

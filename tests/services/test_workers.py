@@ -1,11 +1,15 @@
 """Workers: they register, connect, and say what they can do."""
 
 import asyncio
+import threading
+from contextlib import suppress
 
 import pytest
 
+from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.events import Event, WorkerChanged, WorkerDisconnected
 from debusine.domain.work_requests import Outcome, Status
+from debusine.domain.workers import Worker
 from debusine.protocol.resources import WorkerRegistration
 from debusine.services import workers
 from debusine.services.workers import KeyInUse, NotFlat
@@ -159,3 +163,17 @@ async def test_the_sockets_of_a_dead_server_are_forgotten_and_those_of_others_st
 
     assert not (await workshop.get_worker(worker)).connected()
     assert not (await workshop.get_worker(other)).connected()
+
+
+async def test_one_worker_that_registers_twice_at_once_is_one_worker(workshop: Workshop) -> None:
+    both_have_looked = threading.Barrier(2, timeout=0.1)
+
+    def register(uow: UnitOfWork) -> Worker:
+        if uow.tokens.get_token_or_none("k" * 64) is None:
+            with suppress(threading.BrokenBarrierError):  # SQLite has one writer: the other one comes after it
+                both_have_looked.wait()
+        return workers.register(uow, registration("k"))
+
+    one, other = await asyncio.gather(workshop.database.write(register), workshop.database.write(register))
+
+    assert one.id == other.id
