@@ -11,10 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.bare import bare_upload
+from benchmarks.dispatch import dispatch
 from benchmarks.files import describe_artifacts, send_small_files, transfer_large_file
 from benchmarks.measured import Measured
 from benchmarks.server import Server, running_server, start_and_rest
-from benchmarks.work import create_work_requests
+from benchmarks.work import create_work_requests, do_work_requests
 
 Benchmark = Callable[[Server], Coroutine[Any, Any, list[Measured]]]
 BENCHMARKS: dict[str, Benchmark] = {
@@ -23,7 +24,9 @@ BENCHMARKS: dict[str, Benchmark] = {
     "bare": bare_upload,
     "small": send_small_files,
     "artifacts": describe_artifacts,
-    "work": create_work_requests,
+    "create": create_work_requests,
+    "done": do_work_requests,
+    "dispatch": dispatch,
 }
 
 
