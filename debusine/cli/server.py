@@ -56,6 +56,7 @@ def main(config: Path | None, data_dir: Path | None, listen: str | None) -> None
 
 async def serve(settings: Settings, bound: socket.socket) -> None:
     """Wire the parts, then serve until a signal comes or a part fails."""
+    stop = stop_signals()
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="blocking"))
     plugins = PluginManager.load()
     async with AsyncExitStack() as stack:
@@ -76,7 +77,7 @@ async def serve(settings: Settings, bound: socket.socket) -> None:
         await stack.enter_async_context(serving(app, bound, settings.limits))
         background.start("beat", keep_beating(database, server))
         greet(settings, url_of(bound))
-        await until_stopped(background)
+        await until_stopped(stop, background)
 
 
 @asynccontextmanager
@@ -104,11 +105,16 @@ def greet(settings: Settings, url: str) -> None:
     sys.stdout.flush()
 
 
-async def until_stopped(background: Background) -> None:
-    """Wait for SIGTERM or Ctrl-C; end the process with status 1 when a background task fails first."""
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+def stop_signals() -> asyncio.Event:
+    """Set by SIGTERM and by Ctrl-C, from now on."""
+    stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def until_stopped(stop: asyncio.Event, background: Background) -> None:
+    """Wait until somebody asks to stop; end the process with status 1 when a background task fails first."""
     waiting = [asyncio.create_task(event.wait()) for event in (stop, background.failed)]
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     for task in waiting:

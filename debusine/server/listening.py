@@ -62,10 +62,17 @@ async def serving(app: web.Application, bound: socket.socket, limits: Limits) ->
     )
     await runner.setup()
     try:
-        await web.SockSite(runner, bound).start()
+        await _listen(runner, bound)
         yield
     finally:
         await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, bound: socket.socket) -> None:
+    try:
+        await web.SockSite(runner, bound).start()
+    except OSError as error:  # another program bound the same address at the same time, and was faster
+        raise CannotListen(url_of(bound).removeprefix("http://"), _reason(error)) from error
 
 
 class Discreet(logging.Filter):
