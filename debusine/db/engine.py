@@ -1,6 +1,7 @@
 """Engines, and everything in which SQLite and PostgreSQL differ."""
 
 import sqlite3
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,12 @@ def check_migrated(connection: sa.Connection) -> None:
 
 def insert_or_ignore(connection: sa.Connection, table: sa.Table) -> Any:
     """An INSERT that does nothing where a unique row is there already."""
-    construct = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    return _insert_or_ignore(connection.dialect.name, table)
+
+
+@cache
+def _insert_or_ignore(dialect: str, table: sa.Table) -> Any:
+    construct = sqlite.insert if dialect == "sqlite" else postgresql.insert
     return construct(table).on_conflict_do_nothing()
 
 

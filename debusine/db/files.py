@@ -93,14 +93,13 @@ class FileInStoreRepository(Repository[FileInStore]):
 
     def add(self, store: int, file: int, data: Mapping[str, Any]) -> bool:
         """Record a copy; False: the store has one already, and this one is not needed."""
-        statement = insert_or_ignore(self.connection, self.table).values(store=store, file=file, data=data)
-        return self.connection.execute(statement.returning(self.table.c.id)).first() is not None
+        statement = insert_or_ignore(self.connection, self.table).returning(self.table.c.id)
+        copy = {"store": store, "file": file, "data": dict(data)}
+        return self.connection.execute(statement, copy).first() is not None
 
     def exists(self, store: int, file: int) -> bool:
         """Whether a store keeps a file."""
-        columns = self.table.c
-        found = sa.select(columns.id).where(columns.store == store, columns.file == file)
-        return self.connection.execute(found).first() is not None
+        return self.connection.execute(_EXISTS, {"store": store, "file": file}).first() is not None
 
     def copies(self, files: Collection[int]) -> dict[int, list[FileInStore]]:
         """File → where it is kept."""
@@ -119,6 +118,10 @@ _LIVE = (
     .where(_files.c.sha256.in_(sa.bindparam("wanted", expanding=True)), _files.c.state == FileState.LIVE)
     .order_by(_files.c.sha256, _files.c.size)
     .with_for_update(read=True)
+)
+
+_EXISTS = sa.select(_copies.c.id).where(
+    _copies.c.store == sa.bindparam("store"), _copies.c.file == sa.bindparam("file")
 )
 
 _HELD = sa.select(_files.c.id).where(

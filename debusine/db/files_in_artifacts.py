@@ -57,8 +57,7 @@ class FileInArtifactRepository(Repository[FileInArtifact]):
 
     def mark_complete(self, id_: int) -> bool:
         """Say that a store keeps the bytes; False: the artifact is gone."""
-        statement = sa.update(self.table).where(self.table.c.id == id_).values(complete=True)
-        return self.connection.execute(statement).rowcount == 1
+        return self.connection.execute(_MARK_COMPLETE, {"place": id_}).rowcount == 1
 
     def incomplete(self, artifacts: Collection[int]) -> set[int]:
         """Those of these artifacts of which bytes are missing."""
@@ -176,6 +175,8 @@ _OF_PLACE = len(_WITH_FILE.selected_columns)
 
 _OF_ARTIFACT = _WITH_FILE.where(_places.c.artifact == sa.bindparam("artifact")).order_by(_places.c.path)
 _AT_PATH = _WITH_FILE.where(_places.c.artifact == sa.bindparam("artifact"), _places.c.path == sa.bindparam("path"))
+
+_MARK_COMPLETE = sa.update(_places).where(_places.c.id == sa.bindparam("place")).values(complete=True)
 
 _UPLOAD_TARGET = (
     _AT_PATH.add_columns(

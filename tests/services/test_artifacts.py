@@ -50,7 +50,8 @@ async def test_content_of_another_workspace_or_of_another_store_must_be_sent(dep
         lambda uow: uow.file_stores.insert(name="Cold", backend="local", configuration={}).id
     )
 
-    assert await missing(depot, await depot.declare({"a": BYTES}, workspace="Other")) == ["a"]
+    for _ in range(2):  # that it was declared there once does not make it known there
+        assert await missing(depot, await depot.declare({"a": BYTES}, workspace="Other")) == ["a"]
     await depot.database.write(move_workspace, depot.workshop.workspace, cold)
     assert await missing(depot, await depot.declare({"a": BYTES})) == ["a"]
 
