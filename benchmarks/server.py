@@ -43,9 +43,13 @@ async def start_and_rest(server: Server) -> list[Measured]:
 
 
 @contextmanager
-def running_server(directory: Path) -> Iterator[Server]:
-    """A fresh server with a user, gone with the block."""
+def running_server(directory: Path, database: str | None = None) -> Iterator[Server]:
+    """A fresh server with a user, gone with the block; on an empty PostgreSQL database when one is named."""
     farm = Farm(data=directory, account=worker_account(directory), port=free_port(0))
+    if database is not None:
+        farm.server_data.mkdir()
+        (farm.server_data / "debusine.toml").write_text(f'database = "{database}"\n')
+        farm.admin("migrate")
     try:
         with timed() as start:
             farm.start_server()
