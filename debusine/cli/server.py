@@ -38,7 +38,11 @@ THREADS = 32
 
 @click.command()
 @click.option("--config", type=click.Path(path_type=Path), help="The TOML file; else DATA_DIR/debusine.toml, if any.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Where the server keeps what is its own.")
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    help="What is its own; else /var/lib/debusine (root) or ~/.local/share/debusine.",
+)
 @click.option("--listen", metavar="HOST:PORT", help="Where it is found; 127.0.0.1:8000 unless configured.")
 @click.version_option(package_name="debusine", prog_name=PROGRAM)
 def main(config: Path | None, data_dir: Path | None, listen: str | None) -> None:
