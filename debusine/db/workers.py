@@ -63,6 +63,10 @@ class WorkerRepository(Repository[Worker]):
         """Those of some workers whose tokens are good: worker → number of its newest connection."""
         return dict(self.connection.execute(_ADMITTED, {"workers": list(workers), "at": at}).all())
 
+    def connections_of(self, server: int) -> Mapping[int, int]:
+        """Worker → number of its connection, of those whose socket a server holds."""
+        return dict(self.connection.execute(_CONNECTIONS_OF, {"holder": server}).all())
+
     def waiting_for_work_request(self, *, at: datetime) -> Sequence[Worker]:
         """Those that can take something now: connected, with a good token, nothing in hand, busy with nothing."""
         return self._all(_WAITING_FOR_WORK, {"at": at})
@@ -103,6 +107,9 @@ _ADMITTED = (
     sa.select(_workers.c.id, _workers.c.connection)
     .select_from(_with_good_token)
     .where(_workers.c.id.in_(sa.bindparam("workers", expanding=True)))
+)
+_CONNECTIONS_OF = sa.select(_workers.c.id, _workers.c.connection).where(
+    _workers.c.server == sa.bindparam("holder"), _workers.c.connected_at.is_not(None)
 )
 _WAITING_FOR_WORK = (
     sa.select(*WorkerRepository.columns)

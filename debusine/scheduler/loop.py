@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 
 from debusine.db.database import Database
-from debusine.domain.errors import Conflict, Unavailable
+from debusine.domain.errors import Conflict, StorageFull, Unavailable
 from debusine.domain.events import (
     AssignmentTakenBack,
     AttemptEnded,
@@ -54,7 +54,7 @@ class Scheduler:
         try:
             while await self.database.write(self.dispatcher.assign_waiting_work):
                 pass
-        except (Unavailable, Conflict) as error:
+        except (Conflict, StorageFull, Unavailable) as error:
             logger.warning("A pass of the scheduler failed and will be made again: %s", error)
 
     def _listen(self, events: Sequence[Event]) -> None:

@@ -9,7 +9,7 @@ from debusine.config import Limits
 from debusine.db.database import Database
 from debusine.db.unit_of_work import UnitOfWork
 from debusine.db.work_requests import InHand
-from debusine.domain.errors import Conflict, NotFound, Unavailable
+from debusine.domain.errors import Conflict, NotFound, StorageFull, Unavailable
 from debusine.domain.events import Event, WorkerDisconnected
 from debusine.domain.work_requests import Status
 from debusine.scheduler.alarm import Alarm
@@ -58,7 +58,7 @@ class Timers:
             await self._lose_absent_workers(in_hand)
             await self._take_back_unfetched(in_hand)
             await self._end_overlong_attempts(in_hand, now)
-        except (Unavailable, Conflict, NotFound) as error:
+        except (Conflict, NotFound, StorageFull, Unavailable) as error:
             logger.warning("A sweep failed and will be made again: %s", error)
 
     async def _lose_absent_workers(self, in_hand: Sequence[InHand]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from debusine.db.database import Database
-from debusine.domain.errors import Unavailable
+from debusine.domain.errors import StorageFull, Unavailable
 from debusine.domain.servers import BEAT
 from debusine.services import servers
 
@@ -20,7 +20,9 @@ async def announced(database: Database, *, alone: bool) -> AsyncIterator[int]:
     try:
         yield server.id
     finally:
-        with suppress(Unavailable):  # without the database nobody can be told; the others will see the silence
+        with suppress(
+            StorageFull, Unavailable
+        ):  # without the database nobody can be told; the others will see the silence
             await database.write(servers.leave, server.id)
 
 
@@ -31,6 +33,6 @@ async def keep_beating(database: Database, server: int) -> None:
             await database.write(servers.beat, server)
         except servers.TakenForDead:
             raise
-        except Unavailable as error:
+        except (StorageFull, Unavailable) as error:
             logger.warning("This server cannot give a sign of life: %s", error)
         await asyncio.sleep(BEAT.total_seconds())

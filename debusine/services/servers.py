@@ -32,9 +32,11 @@ def announce(uow: UnitOfWork, name: str, *, alone: bool) -> Server:
 
 def beat(uow: UnitOfWork, server: int) -> None:
     """Give a sign of life, and look for servers that give none any more."""
+    silent = uow.servers.silent(DEAD_AFTER)
     if not uow.servers.beat(server):
         raise TakenForDead
-    forget(uow, [silent for silent in uow.servers.silent(DEAD_AFTER) if silent != server])
+    if server not in silent:  # else nobody reached the database for a while, and the others may be as alive as this one
+        forget(uow, silent)
 
 
 def leave(uow: UnitOfWork, server: int) -> None:

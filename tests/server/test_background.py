@@ -113,3 +113,15 @@ async def test_who_was_taken_for_dead_hears_of_it(database: Database) -> None:
 
 async def test_names_of_processes_differ() -> None:
     assert servers.own_name() != servers.own_name()
+
+
+async def test_after_an_outage_of_the_database_no_server_takes_another_one_for_dead(database: Database) -> None:
+    one = await database.write(servers.announce, "one", alone=False)
+    other = await database.write(servers.announce, "other", alone=False)
+    for server in (one, other):
+        await database.write(silence, server.id)
+
+    await database.write(servers.beat, one.id)
+    await database.write(servers.beat, other.id)
+
+    assert await ids(database) == [one.id, other.id]

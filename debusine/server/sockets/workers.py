@@ -11,10 +11,11 @@ from debusine.config import Limits
 from debusine.db.database import Database
 from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.accounts import Subject
-from debusine.domain.errors import Conflict, Unavailable
+from debusine.domain.errors import Conflict, StorageFull, Unavailable
 from debusine.domain.events import ChangedElsewhere, Event, TokenDisabled, WorkRequestAssigned
 from debusine.protocol.messages import TOKEN_DISABLED, Text, closing, rejection
 from debusine.scheduler.alarm import Alarm
+from debusine.scheduler.deadlines import Deadlines
 from debusine.server.keys import BACKGROUND, DATABASE, SERVER, SETTINGS
 from debusine.server.requests import running_header, subject
 from debusine.server.sockets.speaker import Speaker, new_socket, say_and_close
@@ -57,6 +58,8 @@ class WorkerSockets:
         self.server = server
         self.limits = limits
         self._sockets: dict[int, WorkerSocket] = {}
+        #: (worker, connection) that the rows have and that has no socket here.
+        self._without_socket = Deadlines[tuple[int, int]]()
         self._alarm = Alarm()
         database.subscribe(self._listen)
 
@@ -86,20 +89,26 @@ class WorkerSockets:
     async def sweep(self) -> None:
         """Look once whether the rows say something that the sockets do not."""
         held = list(self._sockets.values())
-        if not held:
-            return
         try:
-            admitted, unfetched = await self.database.read(_facts, [each.worker for each in held])
-        except (Unavailable, Conflict) as error:
+            facts = await self.database.read(_facts, self.server, [each.worker for each in held])
+            await self._disconnect_those_without_socket(facts.connections)
+        except (Conflict, StorageFull, Unavailable) as error:
             logger.warning("The workers' sockets could not be checked: %s", error)
             return
         for each in held:
-            _bring_up_to_date(each, admitted, each.worker in unfetched)
+            _bring_up_to_date(each, facts.admitted, each.worker in facts.unfetched)
 
     def close(self) -> None:
         """Ask all workers to connect again; the server stops."""
         for held in self._sockets.values():
             held.speaker.end(closing("The server is stopping"))
+
+    async def _disconnect_those_without_socket(self, connections: Mapping[int, int]) -> None:
+        """Write down what could not be when it happened; not at once, for one may just be on its way to a socket."""
+        known = {(held.worker, held.connection) for held in self._sockets.values()}
+        without = set(connections.items()) - known
+        for worker, connection in self._without_socket.overdue(dict.fromkeys(without, self.limits.sweep)):
+            await self.database.write(workers.disconnect, worker, connection)
 
     def _hold(self, held: WorkerSocket) -> None:
         older = self._sockets.get(held.worker)
@@ -114,7 +123,7 @@ class WorkerSockets:
         logger.info("Worker %s is disconnected", held.worker)
         try:
             await self.database.write(workers.disconnect, held.worker, held.connection)
-        except Unavailable as error:  # the next start, or another server, clears up
+        except (StorageFull, Unavailable) as error:  # the sweep repeats it
             logger.warning("Worker %s could not be marked as disconnected: %s", held.worker, error)
 
     def _listen(self, events: Sequence[Event]) -> None:
@@ -145,8 +154,24 @@ async def close_worker_sockets(app: web.Application) -> None:
     app[WORKER_SOCKETS].close()
 
 
-def _facts(uow: UnitOfWork, held: Collection[int]) -> tuple[Mapping[int, int], frozenset[int]]:
-    return uow.workers.admitted(held, at=uow.now), uow.work_requests.unfetched(held)
+@frozen
+class Facts:
+    """What the rows say of workers' sockets."""
+
+    #: Worker → its newest connection, of the workers with a good token.
+    admitted: Mapping[int, int]
+    #: Workers that have an assignment which they have not fetched.
+    unfetched: frozenset[int]
+    #: Worker → connection, of those whose socket this server holds.
+    connections: Mapping[int, int]
+
+
+def _facts(uow: UnitOfWork, server: int, held: Collection[int]) -> Facts:
+    return Facts(
+        uow.workers.admitted(held, at=uow.now) if held else {},
+        uow.work_requests.unfetched(held) if held else frozenset(),
+        uow.workers.connections_of(server),
+    )
 
 
 def _bring_up_to_date(held: WorkerSocket, admitted: Mapping[int, int], unfetched: bool) -> None:
