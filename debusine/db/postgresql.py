@@ -69,7 +69,10 @@ class PostgreSQLDatabase(Database):
                 result = function(unit_of_work)
             except Exception as error:
                 raise BeforeCommit(error) from error
-            connection.commit()  # what fails from here on has an unknown outcome and is the caller's to ask about
+            try:
+                connection.commit()
+            except sa.exc.DBAPIError as error:  # its outcome is unknown, and the caller's to ask about
+                raise translated(error) from error
         return result, unit_of_work.events
 
     def _tell_all(self, events: list[Event]) -> None:

@@ -63,6 +63,15 @@ async def test_a_fault_that_stays_ends_with_an_error_after_a_few_runs(database: 
     assert function.runs == 5
 
 
+async def test_a_commit_that_nobody_answered_is_an_unreachable_database(database: PostgreSQLDatabase) -> None:
+    def hang_up(uow: UnitOfWork) -> None:
+        uow.connection.execute(sa.text("SELECT 1"))
+        uow.connection.connection.driver_connection.close()  # type: ignore[union-attr]
+
+    with pytest.raises(DatabaseUnreachable):
+        await database.write(hang_up)
+
+
 async def test_commits_are_durable_whatever_the_server_says(database: PostgreSQLDatabase) -> None:
     setting = await database.read(lambda uow: uow.connection.execute(sa.text("SHOW synchronous_commit")).scalar())
 
