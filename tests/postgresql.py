@@ -37,17 +37,22 @@ class PostgreSQLServer:
         self.home = home
         self.fsync = fsync
         self._process: subprocess.Popen[bytes] | None = None
+        self._kept: psycopg.Connection | None = None
 
     def create_database(self, *, template: str = "template0") -> str:
         """Make a database from a template that nobody is connected to, and return its SQLAlchemy URL."""
         name = f"test_{secrets.token_hex(6)}"
-        self._execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
+        # Without syncs a copy of files takes a third of the time that the default, a copy through the log, does.
+        copying = sql.SQL(" STRATEGY FILE_COPY" if self._connection.info.server_version >= 150_000 else "")
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+        self._connection.execute(statement + copying)
         return self.url(name)
 
     def drop_database(self, url: str) -> None:
         """Remove a database that `create_database` made, with whoever is still connected to it."""
         name = url.partition("?")[0].rpartition("/")[2]
-        self._execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+        self._connection.execute(statement.format(sql.Identifier(name)))
 
     def url(self, database: str) -> str:
         """Where SQLAlchemy finds a database of this server."""
@@ -61,6 +66,7 @@ class PostgreSQLServer:
             "fsync": "on" if self.fsync else "off",
             "full_page_writes": "on" if self.fsync else "off",
             "max_connections": "200",
+            "autovacuum": "off",
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         with self._log.open("ab") as log:
@@ -95,9 +101,12 @@ class PostgreSQLServer:
     def _as_account(self, program: str, *arguments: str) -> list[str]:
         return [*as_account(self.account), str(self.programs / program), *arguments]
 
-    def _execute(self, statement: sql.Composed) -> None:
-        with psycopg.connect(host=str(self.home), user=OWNER, dbname="postgres", autocommit=True) as connection:
-            connection.execute(statement)
+    @property
+    def _connection(self) -> psycopg.Connection:
+        """The one by which databases come and go."""
+        if self._kept is None:
+            self._kept = psycopg.connect(host=str(self.home), user=OWNER, dbname="postgres", autocommit=True)
+        return self._kept
 
     def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_TIMEOUT
@@ -113,6 +122,9 @@ class PostgreSQLServer:
 
     def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            kept.close()
         if process is None:
             return
         process.send_signal(how)
