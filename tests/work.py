@@ -160,7 +160,7 @@ async def open_workshop(database: Database) -> Workshop:
     """Fill an empty database with what work needs, and stop its clock: ``advance`` moves it."""
     moment = now()
     database.clock = lambda: moment
-    return await database.write(_open, database)
+    return await database.write(fill_farm, database)
 
 
 def add_worker(uow: UnitOfWork, name: str, server: int | None, metadata: Mapping[str, Any]) -> Subject:
@@ -186,7 +186,8 @@ def add_server(uow: UnitOfWork, name: str = "here") -> int:
     return int(result.inserted_primary_key[0])
 
 
-def _open(uow: UnitOfWork, database: Database) -> Workshop:
+def fill_farm(uow: UnitOfWork, database: Database) -> Workshop:
+    """A default store and workspace, a user, a server."""
     store = uow.file_stores.insert(name=DEFAULT_STORE, backend="local", configuration={})
     workspace = uow.workspaces.insert(
         name=DEFAULT_WORKSPACE, public=False, default_expiration_delay=None, default_file_store=store.id
