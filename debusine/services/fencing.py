@@ -6,15 +6,15 @@ from debusine.domain.work_requests import StaleAttempt
 
 
 def fence(uow: UnitOfWork, subject: Subject, work_request: int | None, attempt: int | None) -> None:
-    """Raise ``StaleAttempt`` when a worker writes for an attempt of its own that is over.
+    """Raise ``StaleAttempt`` when a worker writes for another attempt than the current one, which must be its own.
 
     Without a number (a user, a foreign worker) there is nothing to compare; ``authorize`` decides then.
     """
     if subject.worker is None or work_request is None or attempt is None:
         return
-    claimed = uow.attempts.numbered(work_request, attempt)
-    if claimed is None or claimed.worker != subject.worker.id:
+    handed = uow.attempts.handed(work_request, subject.worker.id)
+    if handed is None:
         return  # never its own: authorize() hides what there is
     request = uow.work_requests.get(work_request)
-    if not request.is_current(claimed):
+    if handed.number != attempt or not request.is_current(handed):
         raise StaleAttempt(work_request, attempt, request.attempt)
