@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import TypeAlias
 
 from aiohttp import web
+from yarl import URL
 
 from debusine.domain import errors
 from debusine.domain.accounts import ANONYMOUS, Subject
@@ -18,6 +19,7 @@ from debusine.server.answers import problem_answer
 from debusine.server.keys import DATABASE, SETTINGS, SUBJECT
 from debusine.server.requests import SlowBody, UnsupportedMediaType
 from debusine.server.routes import route_of
+from debusine.server.urls import urls
 from debusine.services import accounts
 from debusine.services.rights import READING, NoCredentials
 
@@ -69,6 +71,13 @@ class BadCredentials(errors.NotAuthenticated):
         )
 
 
+class ForeignOrigin(errors.PermissionDenied):
+    """A page of somebody else's, in a browser, asks for a websocket."""
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(f"Pages of {origin[:200]!r} get no websocket here")
+
+
 @web.middleware
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn every error into a problem; what nobody foresaw is logged, and not shown."""
@@ -100,12 +109,20 @@ async def recognise(request: web.Request, handler: Handler) -> web.StreamRespons
     route = route_of(request)
     if route is None:  # no such path or method: the same for everybody
         return await handler(request)
+    if route.socket:
+        _check_origin(request)
     key = _key(request)
     subject = await _subject(request, key) if key else ANONYMOUS
     request[SUBJECT] = subject
     if route.socket or not subject.anonymous:
         return await handler(request)
     return await _serve_anonymous(request, handler, route.action, refusal=BadCredentials() if key else NoCredentials())
+
+
+def _check_origin(request: web.Request) -> None:
+    origin = request.headers.get("Origin")  # only browsers send it
+    if origin is not None and origin != str(URL(urls(request).base).origin()):
+        raise ForeignOrigin(origin)
 
 
 async def _serve_anonymous(

@@ -195,3 +195,18 @@ def disable(uow: UnitOfWork, worker: Worker, *, tell: bool) -> None:
     uow.tokens.save(token.disable(), expecting=token)
     if tell:
         uow.publish(TokenDisabled(token.id, token.hash))
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://"])
+async def test_a_page_of_another_origin_gets_no_socket(farm: Farm, origin: str) -> None:
+    with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+        await farm.client.ws_connect(SOCKET, headers={"token": farm.people.worker_key, "Origin": origin})
+
+    assert caught.value.status == 403
+
+
+async def test_a_page_of_the_servers_own_origin_gets_a_socket(farm: Farm) -> None:
+    own = str(farm.client.make_url("/").origin())
+
+    async with hand_worker(farm, Origin=own) as worker:
+        assert await worker.hear_text() == "connected"
