@@ -27,6 +27,9 @@ AS_SUBORDINATE_ROOT = ("unshare", "--user", "--map-auto", "--setuid", "0", "--se
 #: A range of subordinate ids that holds all users of an image.
 IDS = 65_536
 
+#: Seconds.
+PROBE_TIMEOUT = 30
+
 
 @frozen(kw_only=True)
 class ExecutorData(TaskData):
@@ -67,12 +70,9 @@ def unshare_problems() -> Sequence[str]:
     missing = missing_programs({"unshare": "util-linux", "newuidmap": "uidmap"})
     if missing or not _has_subordinate_ids(user):
         return [*missing, *([] if _has_subordinate_ids(user) else [_advice_on_ids(user)])]
-    probe = [*AS_SUBORDINATE_ROOT, "true"]
-    done = subprocess.run(probe, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-    if done.returncode == 0:
-        return []
-    reason = " ".join(done.stderr.split()) or f"exit status {done.returncode}"
-    return [f"The kernel gives {user} no user namespaces ({reason}); try: {' '.join(probe)}"]
+    probe = (*AS_SUBORDINATE_ROOT, "true")
+    reason = _reason_against(probe)
+    return [f"The kernel gives {user} no user namespaces ({reason}); try: {' '.join(probe)}"] if reason else []
 
 
 def missing_programs(packages: dict[str, str]) -> list[str]:
@@ -82,6 +82,16 @@ def missing_programs(packages: dict[str, str]) -> list[str]:
         for program, package in packages.items()
         if shutil.which(program) is None
     ]
+
+
+def _reason_against(probe: Sequence[str]) -> str | None:
+    try:
+        done = subprocess.run(
+            probe, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=PROBE_TIMEOUT
+        )
+    except subprocess.TimeoutExpired:
+        return "no answer"
+    return (" ".join(done.stderr.split()) or f"exit status {done.returncode}") if done.returncode else None
 
 
 def _has_subordinate_ids(user: str) -> bool:

@@ -14,6 +14,9 @@ from debusine.plugin import Task
 
 logger = logging.getLogger(__name__)
 
+#: Seconds.
+PROBE_TIMEOUT = 30
+
 Tasks = Mapping[str, type[Task[Any]]]
 
 
@@ -68,5 +71,10 @@ def _architectures() -> dict[str, Any]:
 def _output(*argv: str) -> str | None:
     if shutil.which(argv[0]) is None:
         return None
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=PROBE_TIMEOUT
+        )
+    except subprocess.TimeoutExpired:
+        return None
     return done.stdout.strip() if done.returncode == 0 else None

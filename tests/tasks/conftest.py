@@ -42,6 +42,11 @@ async def server() -> AsyncIterator[FakeServer]:
 async def worker(server: FakeServer, worker_program: WorkerProgram) -> AsyncIterator[asyncio.subprocess.Process]:
     worker_program.write_configuration(f"{server.url}/api", server.token)
     process = await asyncio.create_subprocess_exec(*worker_program.command(), start_new_session=True)
+    connected = asyncio.create_task(server.until(lambda: server.metadata, 60))
+    ended = asyncio.create_task(process.wait())
+    await asyncio.wait([connected, ended], return_when=asyncio.FIRST_COMPLETED)
+    assert not ended.done(), f"the worker ended with {process.returncode} before it began"
+    await connected
     yield process
     with contextlib.suppress(ProcessLookupError):
         process.terminate()

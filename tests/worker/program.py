@@ -44,7 +44,7 @@ class WorkerProgram:
 
 def _who_and_what() -> tuple[list[str], Path]:
     if os.getuid() != 0:
-        return [], Path(sys.executable)
+        return ["setpriv", "--pdeathsig=TERM", "--"], Path(sys.executable)
     try:
         home = Path(pwd.getpwnam(USER).pw_dir)
     except KeyError:
@@ -53,4 +53,4 @@ def _who_and_what() -> tuple[list[str], Path]:
     if not python.exists():
         pytest.skip(f"{USER} has no Python environment; run: scripts/prepare worker")
     # Not runuser: it would stand between us and the worker's process.
-    return ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--init-groups", "--"], python
+    return ["setpriv", "--pdeathsig=TERM", f"--reuid={USER}", f"--regid={USER}", "--init-groups", "--"], python
