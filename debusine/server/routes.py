@@ -83,6 +83,7 @@ def route_of(request: web.Request) -> Route | None:
 
 
 def _add(router: web.UrlDispatcher, route: Route) -> list[web.AbstractRoute]:
-    methods = ("GET", "HEAD") if route.method == "GET" and not route.socket else (route.method,)
+    # A worker's GET hands out work: nothing of that kind may come of a HEAD.
+    methods = ("GET", "HEAD") if route.method == "GET" and route.action is not Action.BE_A_WORKER else (route.method,)
     resource = router.add_resource(route.path)
     return [resource.add_route(method, route.handler) for method in methods]

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from debusine.db.database import Database
@@ -11,7 +12,7 @@ from debusine.db.engine import DatabaseFull
 from debusine.server.beat import keep_beating
 from debusine.server.keys import BACKGROUND, SERVER
 from tests.farm import Farm
-from tests.server.work_farm import API, QUICK, becomes, open_work_farm, ready_worker, submit
+from tests.server.work_farm import API, QUICK, becomes, hand_worker, open_work_farm, ready_worker, submit
 
 
 @pytest.fixture
@@ -59,3 +60,17 @@ async def test_a_worker_that_leaves_a_full_database_is_forgotten_when_there_is_r
 
     assert "Traceback" not in caplog.text
     assert (await becomes(work_farm, running, "pending"))["attempt"] == 1
+
+
+async def test_a_worker_that_comes_while_the_database_takes_nothing_is_told_to_come_back(
+    work_farm: Farm, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with monkeypatch.context() as full:
+        full.setattr(work_farm.database, "write", refuse)
+        async with hand_worker(work_farm) as worker:
+            told = await worker.hear()
+            closed = await worker.socket.receive()
+
+    assert told == {"type": "connection_rejected", "reason": "Service unavailable"}
+    assert closed.type is aiohttp.WSMsgType.CLOSE
+    assert "Traceback" not in caplog.text

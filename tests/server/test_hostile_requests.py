@@ -146,3 +146,11 @@ async def test_what_is_not_http_leaves_one_line_in_the_log_and_no_key(
     assert answer.status == 400
     assert "s3cr3t" not in caplog.text
     assert "Traceback" not in caplog.text
+
+
+async def test_a_head_request_hands_out_nothing(farm: Farm) -> None:
+    path = f"{API}/work-request/get-next-for-worker/"
+
+    answer = await farm.request("HEAD", path, key=farm.people.worker_key)
+
+    assert (answer.status, answer.headers["Allow"]) == (405, "GET")

@@ -11,7 +11,7 @@ from debusine.config import Limits
 from debusine.db.database import Database
 from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.accounts import Subject
-from debusine.domain.errors import Conflict, StorageFull, Unavailable
+from debusine.domain.errors import Conflict, DebusineError, StorageFull, Unavailable
 from debusine.domain.events import ChangedElsewhere, Event, TokenDisabled, WorkRequestAssigned
 from debusine.protocol.messages import TOKEN_DISABLED, Text, closing, rejection
 from debusine.scheduler.alarm import Alarm
@@ -67,7 +67,11 @@ class WorkerSockets:
         """Hold a worker's socket until it closes; a newer one of the same worker closes it."""
         assert who.worker is not None
         assert who.token is not None
-        connected = await self.database.write(workers.connect, who.worker.id, self.server, running)
+        try:
+            connected = await self.database.write(workers.connect, who.worker.id, self.server, running)
+        except DebusineError as error:  # a socket cannot be answered by a problem any more
+            logger.warning("Worker %s cannot be connected just now: %s", who.worker.id, error)
+            return await say_and_close(socket, rejection("Service unavailable"))
         number = connected.worker.connection
         held = WorkerSocket(who.worker.id, who.token.id, number, Speaker(socket, self.limits.metadata_interval))
         try:
@@ -79,6 +83,7 @@ class WorkerSockets:
             await held.speaker.run()
         finally:
             await asyncio.shield(self._let_go(held))
+        return None
 
     async def run(self) -> None:
         """Repeat what workers should have heard, and close what should be closed, again and again."""
