@@ -28,7 +28,10 @@ class QueueHead:
 
 @frozen(kw_only=True)
 class Usage:
-    """What the workspaces use: workspace id → work requests that run now, and seconds of work used lately."""
+    """What the workspaces use: workspace id → work requests in workers' hands, and seconds of work used lately.
+
+    The server does not count ``recent`` yet: it is empty until a policy that comes with debusine needs it.
+    """
 
     running: Mapping[int, int] = Factory(dict)
     recent: Mapping[int, float] = Factory(dict)

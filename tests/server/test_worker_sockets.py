@@ -6,14 +6,16 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from attrs import evolve
 
 from debusine.db.database import Database
 from debusine.db.unit_of_work import UnitOfWork
-from debusine.domain.events import TokenDisabled
+from debusine.domain.events import ChangedElsewhere, TokenDisabled
 from debusine.domain.workers import Worker
 from debusine.services import workers
 from tests.farm import Farm, make_worker
-from tests.server.work_farm import SOCKET, becomes, hand_worker, open_work_farm, ready_worker, status_of, submit
+from tests.server.work_farm import QUICK, SOCKET, becomes, hand_worker, open_work_farm, ready_worker, status_of, submit
+from tests.work import dispatcher
 
 
 @pytest.fixture
@@ -210,3 +212,16 @@ async def test_a_page_of_the_servers_own_origin_gets_a_socket(farm: Farm) -> Non
 
     async with hand_worker(farm, Origin=own) as worker:
         assert await worker.hear_text() == "connected"
+
+
+async def test_an_assignment_by_another_server_is_told_when_it_rings(database: Database, tmp_path: Path) -> None:
+    async with open_work_farm(database, tmp_path, evolve(QUICK, sweep=60)) as farm, ready_worker(farm) as worker:
+        database._listeners, listeners = [], database._listeners
+        await submit(farm)
+        await database.write(dispatcher().assign_waiting_work)
+        await asyncio.sleep(0)
+        database._listeners = listeners
+
+        database.tell([ChangedElsewhere()])
+
+        await worker.until("work_request_available")
