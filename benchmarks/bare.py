@@ -1,70 +1,141 @@
-"""What an upload costs at least here: an aiohttp handler that hashes, writes, syncs and renames, no more."""
+"""What transfers cost at least here: aiohttp handlers that do only what must be done, in a process of their own."""
 
 import asyncio
 import hashlib
 import os
+import secrets
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 from aiohttp import web
 
-from benchmarks.files import CHUNK, LARGE
-from benchmarks.measured import Measured, timed
+from benchmarks.files import CHUNK, FILES, LARGE, SMALL, download
+from benchmarks.measured import Measured, each, timed
 from benchmarks.server import MiB, Server
 
+PLACE = web.AppKey("place", Path)
+DESCRIPTION = web.AppKey("description", bytes)
 
-async def bare_upload(server: Server) -> list[Measured]:
-    """The same bytes in the same chunks to the bare handler, in a process of its own."""
-    place = server.farm.data / "bare"
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks.bare", str(place), stdout=asyncio.subprocess.PIPE
-    )
+
+async def bare_transfers(server: Server) -> list[Measured]:
+    """The same bytes in the same pieces, to and from bare handlers."""
+    async with bare_server(server.farm.data / "bare") as url, aiohttp.ClientSession(url) as session:
+        up, name = await send_chunks(session, os.urandom(LARGE))
+        _, down = await download(session, f"/{name}")
+        small = await send_small(session)
+        with timed() as asked:
+            await each(lambda _: ask(session), count=2000, concurrency=16)
+    return [
+        Measured("the same upload to a bare handler", LARGE / MiB / up, "MiB/s"),
+        Measured("the same download from a bare handler", LARGE / MiB / down, "MiB/s"),
+        Measured("the same small files to a bare handler", 10 * FILES / small, "files/s"),
+        Measured("as much JSON, ready made", 2000 / asked.seconds, "/s"),
+    ]
+
+
+async def send_chunks(session: aiohttp.ClientSession, content: bytes) -> tuple[float, str]:
+    """Seconds to send a file in chunks, and the name under which the whole of it is found."""
+    view = memoryview(content)
+    name = secrets.token_hex(8)
+    with timed() as sent:
+        for start in range(0, len(content), CHUNK):
+            end = "?end=1" if start + CHUNK >= len(content) else ""
+            async with session.put(f"/{name}{end}", data=view[start : start + CHUNK]) as answer:
+                assert answer.status == 201
+    return sent.seconds, name
+
+
+async def send_small(session: aiohttp.ClientSession) -> float:
+    """Seconds to send as many small files as the farm gets."""
+    contents = [os.urandom(SMALL) for _ in range(10 * FILES)]
+
+    async def send(number: int) -> None:
+        async with session.put(f"/{secrets.token_hex(8)}?end=1", data=contents[number]) as answer:
+            assert answer.status == 201
+
+    with timed() as sent:
+        await each(send, count=len(contents), concurrency=8)
+    return sent.seconds
+
+
+async def ask(session: aiohttp.ClientSession) -> None:
+    """Read the description."""
+    async with session.get("/description") as answer:
+        await answer.read()
+
+
+@asynccontextmanager
+async def bare_server(place: Path) -> AsyncIterator[str]:
+    """The bare handlers on a free port, gone with the block."""
+    command = (sys.executable, "-m", "benchmarks.bare", str(place))
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
-    url = (await process.stdout.readline()).decode().strip()
-    content = memoryview(os.urandom(LARGE))
     try:
-        async with aiohttp.ClientSession() as session:
-            with timed() as sent:
-                for start in range(0, LARGE, CHUNK):
-                    async with session.put(url, data=content[start : start + CHUNK]) as answer:
-                        assert answer.status == 201
+        yield (await process.stdout.readline()).decode().strip()
     finally:
         process.terminate()
         await process.wait()
-    return [Measured("the same to a bare handler", LARGE / MiB / sent.seconds, "MiB/s")]
 
 
 async def keep(request: web.Request) -> web.Response:
-    """Write, hash, sync and rename one body."""
-    place: Path = request.app[PLACE]
+    """Append one body, hash and sync it; after the last one rename the file and sync the directory."""
+    place = request.app[PLACE]
+    name = request.match_info["name"]
     digest = hashlib.sha256()
-    with (place / "partial").open("wb") as file:
+    with (place / f"{name}.partial").open("ab") as file:
         async for chunk in request.content.iter_any():
             digest.update(chunk)
             file.write(chunk)
         file.flush()
         os.fdatasync(file.fileno())
-    (place / "partial").rename(place / digest.hexdigest())
+    if "end" in request.query:
+        (place / f"{name}.partial").rename(place / name)
+        descriptor = os.open(place, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
     return web.Response(status=201)
+
+
+async def give(request: web.Request) -> web.FileResponse:
+    """Send a file back."""
+    return web.FileResponse(request.app[PLACE] / request.match_info["name"])
+
+
+async def describe(request: web.Request) -> web.Response:
+    """Send about as many bytes as describe an artifact with 100 files."""
+    return web.Response(body=request.app[DESCRIPTION], content_type="application/json")
 
 
 async def serve(place: Path) -> None:
     """Serve on a free port, and say which."""
     app = web.Application(client_max_size=0)
     app[PLACE] = place
-    app.router.add_put("/", keep)
-    runner = web.AppRunner(app)
+    app[DESCRIPTION] = b"x" * 25_000
+    app.router.add_put("/{name}", keep)
+    app.router.add_get("/description", describe)
+    app.router.add_get("/{name}", give)
+    runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0][:2]
-    print(f"http://{host}:{port}/", flush=True)
+    print(f"http://{host}:{port}", flush=True)
     await asyncio.Event().wait()
 
 
-PLACE = web.AppKey("place", Path)
+def run(place: Path) -> None:
+    """Serve on the loop that the farm uses, too."""
+    place.mkdir()
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(serve(place))
+    else:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(place))
+
 
 if __name__ == "__main__":
-    directory = Path(sys.argv[1])
-    directory.mkdir()
-    asyncio.run(serve(directory))
+    run(Path(sys.argv[1]))

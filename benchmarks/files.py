@@ -13,6 +13,7 @@ CHUNK = 50 * MiB
 LARGE = 1024 * MiB
 ARTIFACTS = 10
 FILES = 100
+SMALL = 10 << 10
 
 
 async def transfer_large_file(server: Server) -> list[Measured]:
@@ -37,7 +38,7 @@ async def send_small_files(server: Server) -> list[Measured]:
     async with server.session() as session:
         with timed() as all_sent:
             for _ in range(ARTIFACTS):
-                await send_artifact(session, [os.urandom(10240) for _ in range(FILES)])
+                await send_artifact(session, [os.urandom(SMALL) for _ in range(FILES)])
     return [Measured("small files", ARTIFACTS * FILES / all_sent.seconds, "files/s")]
 
 

@@ -11,11 +11,12 @@ from attrs import evolve
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.bare import bare_upload
+from benchmarks.bare import bare_transfers
 from benchmarks.bare_work import bare_creation
 from benchmarks.dispatch import dispatch
 from benchmarks.files import describe_artifacts, send_small_files, transfer_large_file
 from benchmarks.measured import Measured
+from benchmarks.nginx import nginx_transfers
 from benchmarks.server import Server, running_server, start_and_rest
 from benchmarks.work import create_work_requests, do_work_requests
 from tests.postgresql import CannotStartPostgreSQL, running_postgresql
@@ -24,9 +25,10 @@ Benchmark = Callable[[Server], Coroutine[Any, Any, list[Measured]]]
 BENCHMARKS: dict[str, Benchmark] = {
     "start": start_and_rest,
     "large": transfer_large_file,
-    "bare": bare_upload,
     "small": send_small_files,
     "artifacts": describe_artifacts,
+    "bare": bare_transfers,
+    "nginx": nginx_transfers,
     "create": create_work_requests,
     "bare-create": bare_creation,
     "done": do_work_requests,

@@ -35,7 +35,7 @@ class Body:
             raise WrongLength(expected, taken)
 
     async def fill(self, file: PartialFile, expected: int, *, skip: int, turn: Turn) -> None:
-        """Append all but the first ``skip`` bytes to a partial file; they are on the disk when this returns.
+        """Append all but the first ``skip`` bytes to a partial file.
 
         One block is written and hashed in a thread while the next one comes in. Whatever happens, no thread writes
         any more when this returns or raises.
@@ -50,9 +50,9 @@ class Body:
                 parts, skip = _without(block, skip)
                 if writing is not None:
                     await writing
-                writing = asyncio.create_task(in_thread(file.write, parts, sync=taken == expected))
-            if writing is not None:
-                await writing
+                if taken == expected:
+                    return await in_thread(file.write, parts)
+                writing = asyncio.create_task(in_thread(file.write, parts))
         finally:
             if writing is not None:
                 with suppress(DebusineError, BytesLost, OSError):

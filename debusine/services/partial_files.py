@@ -76,15 +76,20 @@ class PartialFile:
         digest: bytes = self._running.digest()
         return digest
 
-    def write(self, parts: Sequence[bytes | memoryview], *, sync: bool = False) -> None:
-        """Append to what counts; ``sync``: it is on the disk when this returns."""
+    def write(self, parts: Sequence[bytes | memoryview]) -> None:
+        """Append to what counts; it is in memory only until ``sync``."""
         with self._errors():
             if self._descriptor is None:
                 self._open()
             for part in parts:
                 self._append(part)
-            if sync:
-                self._sync()
+
+    def sync(self) -> None:
+        """Have all bytes on the disk, and the first time the name, too: it must be found again."""
+        with self._errors():
+            self._sync_bytes()
+            if self.known.received == 0:
+                self._sync_directory()
 
     def keep(self) -> Known:
         """From now on all that was written counts; nothing more is written here."""
@@ -169,7 +174,7 @@ class PartialFile:
             self.written += count
             view = view[count:]
 
-    def _sync(self) -> None:
+    def _sync_bytes(self) -> None:
         assert self._descriptor is not None
         try:
             os.fdatasync(self._descriptor)
@@ -178,11 +183,6 @@ class PartialFile:
             if error.errno in _FULL:
                 raise
             raise WriteFailed("What was sent", error.strerror or str(error)) from error
-
-    def sync_name(self) -> None:
-        """Have the file's name on the disk, too: an acknowledged part must be found again."""
-        with self._errors():
-            self._sync_directory()
 
     def _sync_directory(self) -> None:
         descriptor = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -106,6 +106,8 @@ class Reception:
         partial = self._partial(len(span))
         try:
             await body.fill(partial, len(span), skip=self.target.received - span.start, turn=self.turn)
+            if partial.written < self.target.file.size:  # else the store sees to it
+                await in_thread(partial.sync)
         except BytesLost as error:
             await self._discard(partial)
             raise PartLost(self.target.place.path) from error
@@ -121,11 +123,9 @@ class Reception:
         return spool.begin(wanted) if upload is None else spool.resume(upload.path, upload.received, wanted)
 
     async def _advance(self, partial: PartialFile) -> Progress:
-        """Commit the offset; only then may the client hear of it."""
+        """Commit the offset of what is on the disk; only then may the client hear of it."""
         subject, limit = self.wanted.subject, self.uploads.limits.open_uploads
         try:
-            if self.target.upload is None:
-                await in_thread(partial.sync_name)
             await self.uploads.database.write(advance, self.target, subject, partial.name, partial.written, limit)
         except SURELY_NOT:
             await self._undo(partial)
@@ -138,7 +138,7 @@ class Reception:
         return Progress(partial.written, complete=False)
 
     async def _finish(self, partial: PartialFile) -> Progress:
-        """Compare the hash, hand the file to the store, and record both the copy and the completeness."""
+        """Compare the hash, hand the file to the store, which syncs it, and record both copy and completeness."""
         partial.close()
         if partial.hash_digest != self.target.file.hash_digest:
             await self._discard(partial)

@@ -277,8 +277,9 @@ async def test_a_download_that_fails_in_the_middle_has_no_clean_end(
     async with open_farm(database, tmp_path, plugins=plugins) as farm:
         artifact = await filed(farm, {"a.txt": os.urandom(1 << 20), "b": b"b"})
 
-        with pytest.raises(ClientPayloadError):
-            await fetch(farm, artifact, path)
+        async with asyncio.timeout(10):
+            with pytest.raises(ClientPayloadError):
+                await fetch(farm, artifact, path)
 
 
 async def test_a_file_that_has_vanished_from_its_store_is_a_503(farm: Farm) -> None:

@@ -288,9 +288,9 @@ async def test_a_file_is_never_held_whole_in_memory(depot: Depot, monkeypatch: p
     written, ahead = 0, []
     write = PartialFile.write
 
-    def count(self: PartialFile, parts: list[bytes], *, sync: bool = False) -> None:
+    def count(self: PartialFile, parts: list[bytes]) -> None:
         nonlocal written
-        write(self, parts, sync=sync)
+        write(self, parts)
         written = self.written
 
     monkeypatch.setattr(PartialFile, "write", count)
