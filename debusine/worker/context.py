@@ -143,4 +143,5 @@ class WorkerContext(TaskContext):
     def _sandbox(self) -> Sandbox:
         run = self.run_directory
         writable = (run.work, run.home, run.temporary)
-        return Sandbox(writable=writable, readable=(self.images.directory,), hidden=self.hidden)
+        # Not the whole cache: what is in it may come from a workspace that this run's submitter cannot see.
+        return Sandbox(writable=writable, readable=self.images.in_use(), hidden=self.hidden)

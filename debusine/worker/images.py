@@ -54,6 +54,10 @@ class ImageCache:
         for path in self._directory.glob(f"*{PART}*"):
             path.unlink()
 
+    def in_use(self) -> list[Path]:
+        """The files that the present run has asked for, and what is on its way to become one of them."""
+        return [path for path in self._files() if any(path.name.startswith(kept.name) for kept in self._pinned)]
+
     def release(self) -> None:
         """Nothing is in use any more."""
         self._pinned.clear()

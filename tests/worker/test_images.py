@@ -98,3 +98,10 @@ async def test_an_image_that_was_made_here_is_not_fetched(
     cache.put(compressed, plain)
     server.fault = lambda request: pytest.fail("a download") if "/download/" in request.path else None
     assert (await fetch(cache, client, server, content, "system.tar.xz")).read_bytes() == b"system"
+
+
+async def test_a_run_is_shown_only_what_it_asked_for(cache: ImageCache, client: Client, server: FakeServer) -> None:
+    await fetch(cache, client, server, b"another run's")
+    cache.release()
+    mine = await fetch(cache, client, server, b"mine")
+    assert cache.in_use() == [mine]
