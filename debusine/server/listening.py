@@ -12,8 +12,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 from debusine.config import Limits, split_address
 from debusine.domain.errors import ConfigurationError
 
-#: Seconds that requests get to end when the server stops.
-SHUTDOWN = 3.0
+#: Seconds that requests get to end when the server stops; aiohttp waits this long twice, before and after it asks them to.
+SHUTDOWN = 2.0
 
 
 class CannotListen(ConfigurationError):
