@@ -12,7 +12,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from debusine.config import Limits, split_address
 from debusine.domain.errors import ConfigurationError
 
-#: Seconds that requests get to end when the server stops; aiohttp waits this long twice, before and after it asks them to.
+#: Seconds that requests get to end when the server stops; aiohttp waits this long twice, before and after asking them.
 SHUTDOWN = 2.0
 
 
