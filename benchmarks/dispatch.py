@@ -24,8 +24,8 @@ from debusine.scheduler.dispatch import Dispatcher
 from tests.work import Workshop, add_worker, dispatcher, open_workshop
 
 WAITING = (100, 10_000, 1_000_000)
-#: The queues over which they spread: no worker can run but a tenth of them.
-DEMANDS, WORKSPACES = 20, 50
+#: The queues over which they spread, the same for all; the worker can run a fifth of them.
+DEMANDS, WORKSPACES = 10, 10
 RUNNABLE = 2
 ROUNDS = 100
 BATCH = 10_000
@@ -60,7 +60,7 @@ async def one_pass(workshop: Workshop, scheduler: Dispatcher) -> float:
 
 @asynccontextmanager
 async def workshop_with(waiting: int) -> AsyncIterator[Workshop]:
-    """A database in which so many work requests wait, and one worker that can run a tenth of them."""
+    """A database in which so many work requests wait, and one worker that can run a fifth of them."""
     with tempfile.TemporaryDirectory(prefix="debusine-bench-") as directory:
         url = sqlite_url(Path(directory) / "debusine.sqlite")
         migrate(url)
