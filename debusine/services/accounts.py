@@ -70,6 +70,12 @@ def recognise(uow: UnitOfWork, key: str) -> tuple[Subject, bool]:
     return subject, subject.token is None or _seen_lately(subject.token, uow.now)
 
 
+def still_valid(uow: UnitOfWork, token: int) -> bool:
+    """Whether a token that opened something before would do so now."""
+    found = uow.tokens.get_or_none(token)
+    return found is not None and found.valid(uow.now)
+
+
 def note_seen(uow: UnitOfWork, token: int) -> None:
     """Write down that a token was used."""
     uow.tokens.note_seen(token, at=uow.now, unless_since=uow.now - SEEN_INTERVAL)
