@@ -29,6 +29,7 @@ class PostgreSQLDatabase(Database):
     def __init__(self, url: sa.URL, clock: Callable[[], datetime] = now, *, threads: int = THREADS) -> None:
         super().__init__(clock)
         self._engine = make_engine(url, connections=threads)
+        self._reading = make_engine(url, connections=threads, read_only=True)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="postgresql")
         self._loop = asyncio.get_running_loop()
         self._bells = make_engine(url, connections=2)
@@ -39,7 +40,7 @@ class PostgreSQLDatabase(Database):
         return await self._loop.run_in_executor(self._threads, self._write, function)
 
     async def run_reading(self, function: Callable[[UnitOfWork], T]) -> T:
-        """Run and roll back."""
+        """Run on a connection that cannot write."""
         return await self._loop.run_in_executor(self._threads, self._read, function)
 
     async def aclose(self) -> None:
@@ -47,6 +48,7 @@ class PostgreSQLDatabase(Database):
         await asyncio.to_thread(self._threads.shutdown)
         await asyncio.to_thread(self._bell.close)
         self._engine.dispose()
+        self._reading.dispose()
         self._bells.dispose()
 
     def _write(self, function: Callable[[UnitOfWork], T]) -> T:
@@ -89,10 +91,18 @@ class PostgreSQLDatabase(Database):
 
     def _read(self, function: Callable[[UnitOfWork], T]) -> T:
         try:
-            with self._engine.connect() as connection:
-                return function(UnitOfWork(connection, self.clock()))
+            return self._read_once(function)
+        except sa.exc.DBAPIError as error:
+            if not worth_retrying(error):
+                raise translated(error) from error
+        try:  # the connection had died since it was last used, say
+            return self._read_once(function)
         except sa.exc.DBAPIError as error:
             raise translated(error) from error
+
+    def _read_once(self, function: Callable[[UnitOfWork], T]) -> T:
+        with self._reading.connect() as connection:
+            return function(UnitOfWork(connection, self.clock()))
 
 
 class BeforeCommit(Exception):

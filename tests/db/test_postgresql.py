@@ -72,6 +72,15 @@ async def test_a_commit_that_nobody_answered_is_an_unreachable_database(database
         await database.write(hang_up)
 
 
+async def test_a_reader_whose_connection_has_died_gets_another(database: PostgreSQLDatabase) -> None:
+    own = "SELECT pg_backend_pid()"
+    victim = await database.read(lambda uow: uow.connection.execute(sa.text(own)).scalar_one())
+    kill = sa.text("SELECT pg_terminate_backend(:victim)")
+    await database.write(lambda uow: uow.connection.execute(kill, {"victim": victim}))
+
+    assert await database.read(lambda uow: uow.connection.execute(sa.text(own)).scalar_one()) != victim
+
+
 async def test_commits_are_durable_whatever_the_server_says(database: PostgreSQLDatabase) -> None:
     setting = await database.read(lambda uow: uow.connection.execute(sa.text("SHOW synchronous_commit")).scalar())
 
