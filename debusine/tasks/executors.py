@@ -1,9 +1,12 @@
 """Executors: where a task's commands run. ``unshare`` is the one that this project has; others are told as absent."""
 
+import contextlib
 import os
 import pwd
 import shutil
+import signal
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +32,8 @@ IDS = 65_536
 
 #: Seconds.
 PROBE_TIMEOUT = 30
+
+SANDBOX_PROBE = ("bwrap", "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "--", "true")
 
 
 @frozen(kw_only=True)
@@ -70,9 +75,18 @@ def unshare_problems() -> Sequence[str]:
     missing = missing_programs({"unshare": "util-linux", "newuidmap": "uidmap"})
     if missing or not _has_subordinate_ids(user):
         return [*missing, *([] if _has_subordinate_ids(user) else [_advice_on_ids(user)])]
-    probe = (*AS_SUBORDINATE_ROOT, "true")
-    reason = _reason_against(probe)
-    return [f"The kernel gives {user} no user namespaces ({reason}); try: {' '.join(probe)}"] if reason else []
+    # The plain one first: in a chroot, say, it fails at once, while the other one never returns.
+    for probe in (("unshare", "--user", "--", "true"), (*AS_SUBORDINATE_ROOT, "true")):
+        if reason := _reason_against(probe):
+            return [f"The kernel gives {user} no user namespaces ({reason}); see: {' '.join(probe)}"]
+    return []
+
+
+def sandbox_problems() -> Sequence[str]:
+    """Why commands cannot run in the worker's sandbox here."""
+    missing = missing_programs({"bwrap": "bubblewrap"})
+    reason = None if missing else _reason_against(SANDBOX_PROBE)
+    return [*missing, *([f"bubblewrap does not run here ({reason}); see: {' '.join(SANDBOX_PROBE)}"] if reason else [])]
 
 
 def missing_programs(packages: dict[str, str]) -> list[str]:
@@ -85,13 +99,23 @@ def missing_programs(packages: dict[str, str]) -> list[str]:
 
 
 def _reason_against(probe: Sequence[str]) -> str | None:
-    try:
-        done = subprocess.run(
-            probe, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=PROBE_TIMEOUT
-        )
-    except subprocess.TimeoutExpired:
-        return "no answer"
-    return (" ".join(done.stderr.split()) or f"exit status {done.returncode}") if done.returncode else None
+    # Not to a pipe: a child of unshare's that outlives it would keep the pipe open.
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen(probe, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True)
+        try:
+            status = process.wait(PROBE_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            return "no answer"
+        finally:
+            _end_group(process)
+        said.seek(0)
+        return (" ".join(said.read().split()) or f"exit status {status}") if status else None
+
+
+def _end_group(process: "subprocess.Popen[bytes]") -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _has_subordinate_ids(user: str) -> bool:

@@ -97,7 +97,7 @@ class Lintian(Task[LintianData]):
     @classmethod
     def problems(cls) -> Sequence[str]:
         """What is missing for checks without an environment."""
-        return executors.missing_programs({"lintian": "lintian", "bwrap": "bubblewrap"})
+        return [*executors.missing_programs({"lintian": "lintian"}), *executors.sandbox_problems()]
 
     async def run(self, context: TaskContext) -> Result:
         """Check, and keep an analysis for each architecture that is asked for."""

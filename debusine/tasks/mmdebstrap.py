@@ -76,8 +76,8 @@ class Mmdebstrap(Task[BootstrapData]):
     @classmethod
     def problems(cls) -> Sequence[str]:
         """What is missing for making environments in a user namespace."""
-        needed = {"mmdebstrap": "mmdebstrap", "xz": "xz-utils", "bwrap": "bubblewrap"}
-        return [*executors.missing_programs(needed), *executors.unshare_problems()]
+        missing = executors.missing_programs({"mmdebstrap": "mmdebstrap", "xz": "xz-utils"})
+        return [*missing, *executors.unshare_problems(), *executors.sandbox_problems()]
 
     async def run(self, context: TaskContext) -> Result:
         """Make the system, look into it, compress it, keep it."""

@@ -79,7 +79,8 @@ class Sbuild(Task[SbuildData]):
     @classmethod
     def problems(cls) -> Sequence[str]:
         """What is missing for builds in a user namespace."""
-        return [*executors.missing_programs({"sbuild": "sbuild", "xz": "xz-utils"}), *executors.unshare_problems()]
+        missing = executors.missing_programs({"sbuild": "sbuild", "xz": "xz-utils"})
+        return [*missing, *executors.unshare_problems(), *executors.sandbox_problems()]
 
     async def run(self, context: TaskContext) -> Result:
         """Build, keep the log, and keep the packages if there are any."""

@@ -103,7 +103,6 @@ class Attempts:
             if isinstance(error, TimeoutError) and limit.expired():
                 return _error(context, f"It ran longer than {seconds} seconds", "timeout")
             context.tell(traceback.format_exc())
-            logger.exception("Work request %s broke", work.id)
             return _error(context, f"{type(error).__name__}: {error}", "execute-failed")
 
 

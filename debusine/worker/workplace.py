@@ -5,7 +5,7 @@ import logging
 import os
 import secrets
 import stat
-from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from asyncio.subprocess import DEVNULL, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -149,23 +149,21 @@ async def end_processes(directory: Path) -> None:
 
 async def remove(directory: Path) -> None:
     """Remove a run's directory, whoever owns what is in it."""
-    said = ""
-    for prefix in (AS_ALL_IDS, ()):  # the second one for machines without subordinate ids
-        said = await _output([*prefix, "rm", "-rf", "--one-file-system", "--", str(directory)])
+    for prefix in ((), AS_ALL_IDS):
+        await _run([*prefix, "rm", "-rf", "--one-file-system", "--", str(directory)])
         if not await asyncio.to_thread(directory.exists):
             return
-    logger.error("Cannot remove %s: %s", directory, said)
+    logger.error("Cannot remove %s; the next start tries again", directory)
 
 
-async def _output(argv: list[str]) -> str:
+async def _run(argv: list[str]) -> None:
     try:
-        process = await start(*argv, end=Process.kill, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT)
-    except FileNotFoundError as error:
-        return str(error)
+        process = await start(*argv, end=Process.kill, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL)
+    except FileNotFoundError:
+        return
     try:
-        said, _ = await process.communicate()
+        await process.wait()
     except asyncio.CancelledError:
         process.kill()
         await process.wait()
         raise
-    return " ".join(said.decode(errors="replace").split())

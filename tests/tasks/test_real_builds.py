@@ -16,7 +16,7 @@ from tests.debian_packages import SourcePackage
 from tests.worker.fake_server import FakeArtifact, FakeServer
 from tests.worker.program import WorkerProgram
 
-pytestmark = [pytest.mark.build, pytest.mark.usefixtures("worker")]
+pytestmark = pytest.mark.build
 
 #: Seconds; a slow machine with a slow mirror.
 LONG = 600.0
@@ -54,7 +54,8 @@ def kept() -> dict[str, FakeArtifact]:
 
 
 @pytest.fixture
-async def environment(server: FakeServer, kept: dict[str, FakeArtifact]) -> int:
+async def environment(server: FakeServer, kept: dict[str, FakeArtifact], worker: asyncio.subprocess.Process) -> int:
+    assert worker.returncode is None
     if "environment" not in kept:
         keyring = {"url": "file:///usr/share/keyrings/debian-archive-keyring.gpg", "install": True}
         repository = {"mirror": MIRROR, "suite": "bookworm", "check_signature_with": "external", "keyring": keyring}
