@@ -99,7 +99,7 @@ class Attempts:
         except TaskFailure as error:
             context.tell(str(error))
             return Outcome(result=Result.FAILURE)
-        except Exception as error:  # a task may raise anything; the worker goes on
+        except Exception as error:  # noqa: BLE001 - a task may raise anything; the worker goes on
             if isinstance(error, TimeoutError) and limit.expired():
                 return _error(context, f"It ran longer than {seconds} seconds", "timeout")
             context.tell(traceback.format_exc())
