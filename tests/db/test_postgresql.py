@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 import sqlalchemy as sa
 
+from debusine.db import bell
 from debusine.db.engine import DatabaseUnreachable, normal_url
 from debusine.db.postgresql import PostgreSQLDatabase
 from debusine.db.unit_of_work import UnitOfWork
@@ -123,6 +124,36 @@ async def test_a_server_hears_that_another_has_committed_something(
     await one.aclose()
 
     assert heard_by_itself == [WorkerChanged(1)]
+
+
+async def test_the_bell_rings_again_after_the_connections_of_both_ends_were_cut(
+    postgresql_server: PostgreSQLServer, postgresql_template: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bell, "RETRY", 0.01)
+    url = normal_url(postgresql_server.create_database(template=postgresql_template))
+    one, other = PostgreSQLDatabase(url), PostgreSQLDatabase(url)
+    heard: list[Event] = []
+    other.subscribe(heard.extend)
+    await until(lambda: bool(heard))
+    for _ in range(2):
+        await one.write(lambda uow: uow.connection.execute(CUT_BELLS))
+        heard.clear()
+        await until(lambda: bool(heard))  # it listens again
+    await asyncio.sleep(0.1)
+    heard.clear()
+    for _ in range(3):  # the ringer finds its connection gone at the first one
+        await one.write(lambda uow: uow.publish(WorkerChanged(1)))
+        await asyncio.sleep(0.05)
+
+    assert heard
+    await one.aclose()
+    await other.aclose()
+
+
+CUT_BELLS = sa.text(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND (query LIKE 'LISTEN%' OR query LIKE 'NOTIFY%')"
+)
 
 
 async def until(true: Callable[[], bool]) -> None:
