@@ -1,7 +1,6 @@
 """Tarballs: files as one tar.gz stream, made while it is sent, in bounded memory."""
 
 import tarfile
-import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, aclosing
 from datetime import datetime
@@ -9,14 +8,10 @@ from datetime import datetime
 from attrs import frozen
 
 from debusine.plugin import Damaged, in_thread
+from debusine.services.gzip_streams import GzipStream
 
 #: Bytes that are compressed in one hop to a thread, about.
 BLOCK = 256 << 10
-
-#: Most of what is in artifacts is compressed already.
-LEVEL = 1
-
-GZIP = 16 + zlib.MAX_WBITS
 
 #: A tar file ends with two empty records, and is filled up to a whole number of blocks of twenty.
 END = bytes(2 * tarfile.BLOCKSIZE)
@@ -35,12 +30,12 @@ class Member:
 
 async def tar_gz(members: Iterable[Member], modified: datetime) -> AsyncGenerator[bytes, None]:
     """Yield the stream; an error of a member's content comes out of it, and then it is not all."""
-    compressor = zlib.compressobj(LEVEL, zlib.DEFLATED, GZIP)
+    stream = GzipStream()
     async with aclosing(_blocks(_tar(members, int(modified.timestamp())))) as blocks:
         async for block in blocks:
-            if compressed := await in_thread(compressor.compress, block):
+            if compressed := await in_thread(stream.add, block):
                 yield compressed
-    yield await in_thread(compressor.flush)
+    yield await in_thread(stream.finish)
 
 
 async def _blocks(tar: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
