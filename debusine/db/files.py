@@ -1,6 +1,6 @@
 """Files in the database: contents, and the copies of them in stores."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -100,6 +100,13 @@ class FileInStoreRepository(Repository[FileInStore]):
     def exists(self, store: int, file: int) -> bool:
         """Whether a store keeps a file."""
         return self.connection.execute(_EXISTS, {"store": store, "file": file}).first() is not None
+
+    def data_of(self, store: int, digest: Digest) -> Sequence[Mapping[str, Any]]:
+        """By which data a store finds a content."""
+        columns = self.table.c
+        found = sa.select(columns.data).join(_files, _files.c.id == columns.file).where(columns.store == store)
+        content = (_files.c.sha256 == digest.hash_digest, _files.c.size == digest.size)
+        return self.connection.execute(found.where(*content)).scalars().all()
 
     def copies(self, files: Collection[int]) -> dict[int, list[FileInStore]]:
         """File → where it is kept."""

@@ -1,5 +1,6 @@
 """Artifacts: how they are made, and what there is to see of them."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,20 @@ from debusine.db.database import Database
 from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.accounts import Subject
 from debusine.domain.artifacts import Artifact
-from debusine.domain.errors import Invalid, NotFound, PermissionDenied
+from debusine.domain.errors import DebusineError, Invalid, NotFound, PermissionDenied
 from debusine.domain.files import EMPTY_DIGEST, Digest, File, FileInArtifact
 from debusine.domain.rights import Action
 from debusine.domain.workers import Worker
 from debusine.domain.workspaces import Workspace, WorkspaceNotFound
+from debusine.plugin import StoreData
 from debusine.services import workspaces
 from debusine.services.declarations import Declaration
 from debusine.services.fencing import fence
 from debusine.services.file_stores import FileStores
 from debusine.services.rights import authorize
 from debusine.services.spool import Spool
+
+logger = logging.getLogger(__name__)
 
 
 class OnlyForWorkers(PermissionDenied):
@@ -87,8 +91,10 @@ async def create(
     except EmptyFileNotStored as missing:
         # The object first, then all rows in one transaction: a crash in between leaves an orphan for the sweep.
         with spool.empty_file() as source:
-            data = await _store_empty(stores, missing.store, source)
-    return await database.write(declare, subject, declaration, attempt, empty_file=data)
+            store, data = missing.store, await _store_empty(stores, missing.store, source)
+    made = await database.write(declare, subject, declaration, attempt, empty_file=data)
+    await _remove_unless_needed(database, stores, store, data)
+    return made
 
 
 def describe(uow: UnitOfWork, subject: Subject, artifact: int) -> ArtifactDescription:
@@ -207,6 +213,15 @@ def _record_empty(uow: UnitOfWork, file: File, workspace: Workspace, data: Mappi
 
 async def _store_empty(stores: FileStores, store: int, source: Path) -> Mapping[str, Any]:
     return await stores.keep(store, _file(EMPTY_DIGEST), source)
+
+
+async def _remove_unless_needed(database: Database, stores: FileStores, store: int, data: Mapping[str, Any]) -> None:
+    """Let go of an empty file when somebody else was faster; when that fails, the sweep finds it."""
+    try:
+        if data not in await database.read(lambda uow: uow.stored_files.data_of(store, EMPTY_DIGEST)):
+            await stores.by_id(store).remove(_file(EMPTY_DIGEST), StoreData(data))
+    except (DebusineError, OSError) as error:
+        logger.warning("A needless empty file stays in its store for now: %s", error)
 
 
 def _file(digest: Digest) -> File:

@@ -81,6 +81,17 @@ async def test_many_who_declare_the_same_new_content_at_once_share_one_file(depo
     assert len(files) == 1
 
 
+async def test_empty_files_of_several_artifacts_at_once_leave_one_in_the_store(depot: Depot) -> None:
+    everybody_stores = asyncio.Barrier(4)
+    depot.backend.before = everybody_stores.wait
+
+    made = await asyncio.gather(*(depot.declare({f"empty-{number}": b""}) for number in range(4)))
+
+    assert [[place.complete for place in await depot.places(artifact)] for artifact in made] == [[True]] * 4
+    assert await depot.objects() == [0]
+    assert await depot.fetch(made[0], "empty-0") == b""
+
+
 async def test_empty_files_are_complete_and_the_store_holds_one(depot: Depot) -> None:
     first, second = await depot.declare({"a": b"", "b": b""}), await depot.declare({"c": b""})
 
