@@ -158,6 +158,7 @@ async def remove(directory: Path) -> None:
 
 async def _run(argv: list[str]) -> None:
     try:
+        # No pipes: asyncio waits until they are closed, and a stray child of unshare's may hold them for ever.
         process = await start(*argv, end=Process.kill, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL)
     except FileNotFoundError:
         return
