@@ -1,6 +1,7 @@
 """The directories in which work is done: one for each run, gone with all its processes when the run ends."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import secrets
@@ -126,12 +127,14 @@ class Workplace:
             self._begin_to_remove(run.path)
 
     async def finish(self, patience: float) -> None:
-        """Wait some seconds until all old directories are gone; the next start removes the others."""
+        """Wait some seconds until all old directories are gone, and then go too; the next start removes the others."""
         if self._removals:
             _, late = await asyncio.wait(self._removals, timeout=patience)
             for removal in late:
                 removal.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+        with contextlib.suppress(OSError):  # something is left in it
+            self.directory.rmdir()
 
     def _begin_to_remove(self, directory: Path) -> None:
         # In the background, because an unpacked system can take a busy disk half a minute.
