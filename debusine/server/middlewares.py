@@ -8,6 +8,7 @@ from typing import TypeAlias
 from aiohttp import web
 from yarl import URL
 
+from debusine.db.engine import DatabaseUnreachable
 from debusine.domain import errors
 from debusine.domain.accounts import ANONYMOUS, Subject
 from debusine.domain.errors import DebusineError
@@ -90,7 +91,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except Exception as error:
         if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
             return web.Response(status=CLIENT_GONE)  # aiohttp finds out by itself that nobody reads it
-        logger.exception("Unexpected error in %s %s", request.method, request.path)
+        logger.exception("Unexpected error in %s %s", request.method, request.rel_url.raw_path)
         return problem_answer(HTTPStatus.INTERNAL_SERVER_ERROR, Problem("Internal error", "The server's log has more"))
 
 
@@ -160,7 +161,14 @@ def _problem(error: DebusineError) -> web.Response:
     extra = {"Retry-After": RETRY_AFTER[status]} if status in RETRY_AFTER else {}
     if isinstance(error, RangeNotSatisfiable):
         extra["Content-Range"] = f"bytes */{error.size}"
-    return problem_answer(status, Problem(error.title, error.detail, error.validation_errors), extra)
+    return problem_answer(status, Problem(error.title, _detail(error), error.validation_errors), extra)
+
+
+def _detail(error: DebusineError) -> str | None:
+    if isinstance(error, DatabaseUnreachable):  # its reason names the place of the database
+        logger.warning("%s", error)
+        return "Try again in a moment"
+    return error.detail
 
 
 def _http_problem(error: web.HTTPException) -> web.Response:

@@ -7,6 +7,7 @@ import re
 import pytest
 from aiohttp import web
 
+from debusine.db.engine import DatabaseUnreachable
 from debusine.domain.accounts import TokenKind
 from debusine.domain.errors import (
     Conflict,
@@ -224,3 +225,29 @@ def serve(farm: Farm, monkeypatch: pytest.MonkeyPatch, handler: object) -> None:
     for added, route in farm.client.app[TABLE].items():
         if route.path == "/health":
             monkeypatch.setattr(added, "_handler", handler)
+
+
+async def test_nobody_is_told_where_the_database_is(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(*_: object, **__: object) -> None:
+        raise DatabaseUnreachable("connection to db.internal:5432 failed")
+
+    monkeypatch.setattr(farm.database, "read", refuse)
+
+    answer = await farm.get(LIST)
+
+    assert (answer.status, answer.problem()["title"]) == (503, "The database cannot be reached")
+    assert b"db.internal" not in answer.body
+
+
+async def test_a_line_break_in_a_path_breaks_no_line_of_the_log(
+    farm: Farm, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(farm.database, "read", fail)
+
+    answer = await farm.get("/debusine/System%0aforged/artifact/1/")
+
+    assert answer.status == 500
+    assert "\nforged" not in caplog.text
