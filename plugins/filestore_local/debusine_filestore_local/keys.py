@@ -38,5 +38,8 @@ def is_key(name: str) -> bool:
 
 
 def place_of(key: Key) -> PurePath:
-    """Where the object is below the base directory: two levels of at most 256 directories each."""
-    return PurePath(key[:2], key[2:4], key)
+    """Where the object is below the base directory, in one of 256 directories.
+
+    A second level would cost a small file one sync more for each directory that it is the first to need.
+    """
+    return PurePath(key[:2], key)

@@ -35,7 +35,7 @@ class Objects:
         self.base = base
         self.incoming = base / "incoming"
         self.filesystem = filesystem
-        #: Starts of keys whose directories' own names were synced by this process.
+        #: Directories whose own names were synced by this process.
         self._durable: set[str] = set()
 
     def path(self, key: Key) -> Path:
@@ -69,9 +69,8 @@ class Objects:
 
     def walk(self) -> Generator[StoredEntry, None, None]:
         """All objects; names that are not those of objects do not count."""
-        for first in _directories(self.base):
-            for second in _directories(first):
-                yield from _objects(second)
+        for directory in _directories(self.base):
+            yield from _objects(directory)
 
     def sweep(self, before: datetime) -> int:
         """Remove what has been on its way since before a moment: whoever brought it is gone. Returns how many."""
@@ -133,16 +132,15 @@ class Objects:
 
     def _publish(self, arriving: Path, path: Path) -> None:
         check_cancelled()
-        self._make_level(path.parent.parent, path.name[:2])
-        self._make_level(path.parent, path.name[:4])
+        self._make_parent(path.parent)
         self.filesystem.rename(arriving, path)
         self.filesystem.sync_directory(path.parent)
 
-    def _make_level(self, directory: Path, start: str) -> None:
-        if _made(directory) or start not in self._durable:
+    def _make_parent(self, directory: Path) -> None:
+        if _made(directory) or directory.name not in self._durable:
             # Also when it was there: whoever made it may not have come to this line yet.
             self.filesystem.sync_directory(directory.parent)
-            self._durable.add(start)
+            self._durable.add(directory.name)
 
 
 def _made(directory: Path) -> bool:

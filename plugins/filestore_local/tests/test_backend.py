@@ -77,7 +77,7 @@ class TestStoring:
 
         digest = source.file.hash_digest.hex()
         assert data["key"].startswith(digest + "-")
-        assert backend.local_path(source.file, data) == options.base_directory / digest[:2] / digest[2:4] / data["key"]
+        assert backend.local_path(source.file, data) == options.base_directory / digest[:2] / data["key"]
 
     @pytest.mark.parametrize("journal", [Journal, Copying])
     async def test_bytes_are_on_the_disk_before_the_name_and_the_name_before_it_returns(
@@ -89,14 +89,13 @@ class TestStoring:
 
         data = await backend.store(source.file, source.path)
 
-        first, second = data["key"][:2], data["key"][2:4]
+        directory = data["key"][:2]
         synced = source.path.name if journal is Journal else data["key"]
         assert filesystem.lines == [
             f"sync {synced}",
             "sync store/",
-            f"sync {first}/",
-            f"rename to {second}/",
-            f"sync {second}/",
+            f"rename to {directory}/",
+            f"sync {directory}/",
         ]
 
     async def test_directories_that_are_known_to_be_on_the_disk_are_not_synced_again(
@@ -109,8 +108,8 @@ class TestStoring:
 
         data = await backend.store(source.file, source.path)
 
-        second = data["key"][2:4]
-        assert filesystem.lines == [f"sync {source.path.name}", f"rename to {second}/", f"sync {second}/"]
+        directory = data["key"][:2]
+        assert filesystem.lines == [f"sync {source.path.name}", f"rename to {directory}/", f"sync {directory}/"]
 
     async def test_what_a_symbolic_link_leads_to_is_copied(self, options: LocalOptions, sources: Sources) -> None:
         backend, source = await prepared(options), sources.of(b"hello")
@@ -255,7 +254,7 @@ class TestThePlace:
     async def test_names_that_are_not_objects_are_not_listed(self, options: LocalOptions, sources: Sources) -> None:
         backend, source = await prepared(options), sources.of(b"hello")
         data = await backend.store(source.file, source.path)
-        directory = options.base_directory / data["key"][:2] / data["key"][2:4]
+        directory = options.base_directory / data["key"][:2]
         (directory / "README").write_text("not an object")
         (directory / ("0" * 64 + "-" + "0" * 16)).mkdir()
         (options.base_directory / "lost+found").mkdir()
