@@ -1,14 +1,16 @@
 """What a running task gets: its inputs, commands, and a way for its results to the server."""
 
+import asyncio
 import logging
 import shlex
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from attrs import define, field
 
-from debusine.client import Client
+from debusine.client import Client, Refused
 from debusine.domain.artifacts import RelationType
 from debusine.domain.errors import DebusineError, Invalid
 from debusine.domain.times import now
@@ -23,6 +25,9 @@ logger = logging.getLogger(__name__)
 
 STAGES = "stages.log"
 IMAGES = "images.log"
+
+#: Seconds between two tries to send something to a server that is full.
+ROOM_INTERVAL = 60.0
 
 
 class InvalidLogName(Invalid):
@@ -114,11 +119,16 @@ class WorkerContext(TaskContext):
 
     async def upload(self, category: str, *, data: Mapping[str, Any], files: Mapping[str, Path] | None = None) -> int:
         """Make an artifact in the work request's workspace."""
-        resource = await self.client.upload_artifact(
-            category, data=data, files=files, workspace=self.workspace, work_request=self.work_request
-        )
-        self.tell(f"made artifact {resource.id}, {category}")
-        return resource.id
+        while True:
+            try:
+                resource = await self.client.upload_artifact(
+                    category, data=data, files=files, workspace=self.workspace, work_request=self.work_request
+                )
+            except Refused as error:
+                await self._wait_for_room(error)
+            else:
+                self.tell(f"made artifact {resource.id}, {category}")
+                return resource.id
 
     async def relate(self, artifact: int, target: int, type: RelationType) -> None:  # noqa: A002 - the protocol's word
         """Say how two artifacts relate."""
@@ -134,6 +144,13 @@ class WorkerContext(TaskContext):
         if artifact not in self._artifacts:
             self._artifacts[artifact] = await self.client.get_artifact(artifact)
         return self._artifacts[artifact]
+
+    async def _wait_for_room(self, error: Refused) -> None:
+        """A full server is no reason to throw away hours of work: wait, at most until the run's time is over."""
+        if error.status != HTTPStatus.INSUFFICIENT_STORAGE:
+            raise error
+        self.tell(f"the server has no room ({error}); trying again in {ROOM_INTERVAL} s")
+        await asyncio.sleep(ROOM_INTERVAL)
 
     async def _run_into(self, argv: list[str], output: Path) -> None:
         done = await self.run(argv, log=IMAGES, stdout=output, sandbox=True)

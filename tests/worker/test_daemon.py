@@ -263,6 +263,29 @@ async def test_logs_that_cannot_be_kept_do_not_cost_the_result(server: FakeServe
     assert server.completed[0][2]["result"] == "success"
 
 
+async def test_a_full_server_is_waited_for(
+    server: FakeServer, start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("debusine.worker.context.ROOM_INTERVAL", 0.01)
+    answers = [507, 507]
+
+    def refuse(request: web.Request) -> web.Response | None:
+        return problem(answers.pop(0), "full") if request.method in {"POST", "PUT"} and answers else None
+
+    async def upload(context: TaskContext) -> None:
+        await context.upload("debusine:test", data={})
+
+    server.add_work("scripted", {})
+    async with start_worker(upload):
+        await server.until(lambda: server.metadata)
+        server.fault = refuse
+        server.add_work("scripted", {}, id=2)
+        await server.announce_work()
+        await server.until(partial(server.has_completed, 2))
+    assert [body["result"] for _, _, body in server.completed] == ["success", "success"]
+    assert answers == []
+
+
 async def test_a_run_leaves_nothing_in_the_work_directory(
     server: FakeServer, start_worker: StartWorker, tmp_path: Path
 ) -> None:
