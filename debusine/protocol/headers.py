@@ -36,21 +36,19 @@ def parse_running(value: str | None) -> frozenset[tuple[int, int]] | None:
 
 def parse_attempt(value: str | None) -> int | None:
     """Read ``X-Debusine-Attempt``; None: the header is absent."""
-    return None if value is None else _attempt(value, ATTEMPT, value)
+    if value is None:
+        return None
+    number = _number(value, ATTEMPT, value)
+    if number > LAST_ATTEMPT:
+        raise InvalidHeader(ATTEMPT, value)
+    return number
 
 
 def _pair(item: str, value: str) -> tuple[int, int]:
     work_request, slash, attempt = item.strip().partition("/")
     if not slash:
         raise InvalidHeader(RUNNING, value)
-    return _number(work_request, RUNNING, value), _attempt(attempt, RUNNING, value)
-
-
-def _attempt(text: str, name: str, value: str) -> int:
-    number = _number(text, name, value)
-    if number > LAST_ATTEMPT:
-        raise InvalidHeader(name, value)
-    return number
+    return _number(work_request, RUNNING, value), _number(attempt, RUNNING, value)
 
 
 def _number(text: str, name: str, value: str) -> int:
