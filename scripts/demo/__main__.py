@@ -80,7 +80,8 @@ def main_job(journey: Journey, data: Path) -> list[Step]:
     if found is None:
         raise ProgramFailed("apt-get indextargets", "this machine names no Debian mirror to bootstrap from")
     here = architecture()
-    steps = [journey.import_source(fetch_source(data / "source", found))]
+    dsc = fetch_source(data / "source", found, journey.say)
+    steps = [journey.import_source(dsc)]
     source = steps[0].artifacts[0]
     steps.append(journey.environment(found, here))
     for environment in steps[-1].of("debian:system-tarball"):

@@ -17,6 +17,7 @@ Json = dict[str, Any]
 
 STEP_TIMEOUT = 30 * 60.0
 POLL_INTERVAL = 0.5
+HINT_AFTER = 60.0
 DEBUG_LOGS = "debusine:work-request-debug-logs"
 #: Which artifacts tell a step's story; the debug logs do where there is no better one.
 LOGS = ("debian:package-build-log", "debian:lintian", DEBUG_LOGS)
@@ -49,6 +50,10 @@ class Journey:
     farm: Farm
     console: Console
 
+    def say(self, sentence: str) -> None:
+        """Tell the person who watches."""
+        self.console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+
     def import_source(self, dsc: Path) -> Step:
         """Send a source package to the server."""
         self.console.rule(f"import {dsc.name}", align="left")
@@ -56,7 +61,7 @@ class Journey:
         answer = self.farm.client("import-debian-artifact", str(dsc))
         seconds = time.monotonic() - began
         artifact = self.farm.client("show-artifact", str(answer["artifact_id"]))
-        self.console.print(f"{answer['message']}", highlight=False, markup=False)
+        self.say(answer["message"])
         return Step(
             name="import",
             result=str(answer["result"]),
@@ -72,7 +77,7 @@ class Journey:
         if earlier is None:
             return self._run("mmdebstrap", "mmdebstrap", task_data)
         self.console.rule("mmdebstrap", align="left")
-        self.console.print(f"The environment of work request {earlier['id']} is still there.")
+        self.say(f"The environment of work request {earlier['id']} is still there.")
         return self._ended("mmdebstrap, kept", earlier, seconds=0.0)
 
     def build(self, source: Json, environment: Json, architecture: str) -> Step:
@@ -111,22 +116,22 @@ class Journey:
         return step
 
     def _wait(self, number: int, name: str) -> Json:
-        deadline = time.monotonic() + STEP_TIMEOUT
+        began, seen, hint = time.monotonic(), "", HINT_AFTER
         with self.console.status(f"{name}: work request {number}") as status:
-            began, seen = time.monotonic(), ""
-            while True:
-                work_request = self.farm.work_request(number)
-                if work_request["status"] in ("completed", "aborted"):
-                    return work_request
+            while (work_request := self.farm.work_request(number))["status"] not in ("completed", "aborted"):
                 self.farm.check()
-                seconds = time.monotonic() - began
-                status.update(f"{name}: work request {number} is {work_request['status']}, {seconds:.0f} s")
-                if work_request["status"] != seen and not self.console.is_terminal:
-                    seen = work_request["status"]
-                    self.console.print(f"work request {number} is {seen}")
-                if time.monotonic() > deadline:
-                    raise ProgramFailed(name, f"work request {number} is still {work_request['status']}")
+                state, seconds = work_request["status"], time.monotonic() - began
+                status.update(f"{name}: work request {number} is {state}, {seconds:.0f} s")
+                if state != seen and not self.console.is_terminal:
+                    self.say(f"work request {number} is {state}")
+                if state == "pending" and seconds > hint:
+                    self.say(f"No worker has taken it yet; this one's log is {self.farm.data / 'worker.log'}")
+                    hint = STEP_TIMEOUT
+                if seconds > STEP_TIMEOUT:
+                    raise ProgramFailed(name, f"work request {number} is still {state}")
+                seen = state
                 time.sleep(POLL_INTERVAL)
+        return work_request
 
     def _ended(self, name: str, work_request: Json, *, seconds: float) -> Step:
         artifacts = [self.farm.client("show-artifact", str(number)) for number in work_request["artifacts"]]

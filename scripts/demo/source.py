@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 from scripts.demo.machine import CHECKOUT, KEYRING, Mirror
@@ -13,14 +14,20 @@ BUNDLED = CHECKOUT / "scripts/demo_package"
 IMPATIENT = ("-o", "Acquire::http::Timeout=15", "-o", "Acquire::Retries=1", "-o", "APT::Update::Error-Mode=any")
 
 
-def fetch_source(directory: Path, mirror: Mirror | None) -> Path:
+class SourceUnreachable(Exception):
+    """apt could not bring the source package."""
+
+
+def fetch_source(directory: Path, mirror: Mirror, say: Callable[[str], None]) -> Path:
     """The .dsc of a source package in a directory, which keeps it for the next run."""
     if found := find_dsc(directory):
         return found
     directory.mkdir(parents=True, exist_ok=True)
-    if mirror and download(directory, mirror) and (found := find_dsc(directory)):
-        return found
-    return pack_bundled(directory)
+    try:
+        return download(directory, mirror)
+    except SourceUnreachable as error:
+        say(f"The source of {PACKAGE} is not to be had here, so a package of the checkout is built instead: {error}")
+        return pack_bundled(directory)
 
 
 def find_dsc(directory: Path) -> Path | None:
@@ -28,8 +35,8 @@ def find_dsc(directory: Path) -> Path | None:
     return next(directory.glob("*.dsc"), None)
 
 
-def download(directory: Path, mirror: Mirror) -> bool:
-    """Get the package with apt, whose own configuration and lists stay as they are."""
+def download(directory: Path, mirror: Mirror) -> Path:
+    """Get the package with apt, whose own configuration and lists stay as they are; `SourceUnreachable`."""
     apt = directory / "apt"
     shutil.rmtree(apt, ignore_errors=True)
     for name in ("lists/partial", "cache/archives/partial", "sources.d", "got"):
@@ -45,15 +52,15 @@ def download(directory: Path, mirror: Mirror) -> bool:
     environment = os.environ | {"APT_CONFIG": str(apt / "apt.conf")}
     for command in (("update",), ("source", "--download-only", PACKAGE)):
         done = subprocess.run(
-            ["apt-get", "-qq", *IMPATIENT, *command], cwd=apt / "got", env=environment, capture_output=True
+            ["apt-get", "-qq", *IMPATIENT, *command], cwd=apt / "got", env=environment, capture_output=True, text=True
         )
         if done.returncode:
-            return False
+            raise SourceUnreachable(done.stderr.strip())
     # The .dsc last: where it is, the rest is there too.
     for path in sorted((apt / "got").iterdir(), key=lambda path: path.suffix == ".dsc"):
         path.rename(directory / path.name)
     shutil.rmtree(apt)
-    return True
+    return next(directory.glob("*.dsc"))
 
 
 def source_stanza(mirror: Mirror) -> str:

@@ -9,7 +9,7 @@ import pytest
 from scripts.demo.journey import Step
 from scripts.demo.machine import Mirror, free_port
 from scripts.demo.report import artifacts_of, tags_of
-from scripts.demo.source import fetch_source, find_dsc, source_stanza
+from scripts.demo.source import fetch_source, pack_bundled, source_stanza
 
 packing = pytest.mark.skipif(shutil.which("dpkg-source") is None, reason="dpkg-source is not installed")
 
@@ -20,8 +20,9 @@ def lintian_step(*tags: str) -> Step:
 
 
 @packing
-def test_the_bundled_package_is_packed_where_no_mirror_can_be_reached(tmp_path: Path) -> None:
-    dsc = fetch_source(tmp_path / "source", None)
+def test_the_package_of_the_checkout_is_packed(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    dsc = pack_bundled(tmp_path / "source")
     assert dsc.name == "farm-greeting_1.0.dsc"
     assert sorted(path.name for path in dsc.parent.iterdir()) == ["farm-greeting_1.0.dsc", "farm-greeting_1.0.tar.xz"]
 
@@ -29,7 +30,7 @@ def test_the_bundled_package_is_packed_where_no_mirror_can_be_reached(tmp_path: 
 def test_a_source_package_that_is_there_is_not_fetched_again(tmp_path: Path) -> None:
     (tmp_path / "hello_2.10-3.dsc").touch()
     mirror = Mirror(url="http://mirror.invalid/debian", suite="bookworm")
-    assert fetch_source(tmp_path, mirror) == find_dsc(tmp_path)
+    assert fetch_source(tmp_path, mirror, pytest.fail) == tmp_path / "hello_2.10-3.dsc"
 
 
 def test_a_mirror_becomes_a_source_entry() -> None:
