@@ -92,10 +92,14 @@ class Depot:
     #: Set once a request stands still.
     still: asyncio.Event = field(factory=asyncio.Event)
 
+    #: Set when the test is over.
+    over: asyncio.Event = field(factory=asyncio.Event)
+
     async def stand_still(self) -> None:
         """Never return: a request that comes here and is abandoned is as far as it was at a kill -9."""
         self.still.set()
-        await asyncio.Event().wait()
+        await self.over.wait()
+        raise asyncio.CancelledError
 
     @property
     def user(self) -> Subject:

@@ -1,7 +1,8 @@
 """Uploads: how the bytes of a file come in, chunk by chunk, so that no acknowledged one is ever lost."""
 
+import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from attrs import field, frozen
@@ -126,7 +127,10 @@ class Reception:
         """Commit the offset of what is on the disk; only then may the client hear of it."""
         subject, limit = self.wanted.subject, self.uploads.limits.open_uploads
         try:
-            await self.uploads.database.write(advance, self.target, subject, partial.name, partial.written, limit)
+            # To its end, also when this request is cancelled: nobody else may have the turn while it is on its way.
+            await to_its_end(
+                self.uploads.database.write(advance, self.target, subject, partial.name, partial.written, limit)
+            )
         except SURELY_NOT:
             await self._undo(partial)
             raise
@@ -189,3 +193,13 @@ class Reception:
         if self.target.upload is not None:
             await self.uploads.database.write(discard, self.target)
         await in_thread(partial.remove)
+
+
+async def to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Wait for something that goes on also when the one who waits is cancelled, who hears of it only at the end."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise

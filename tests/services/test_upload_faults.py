@@ -250,6 +250,30 @@ async def test_a_request_that_is_cancelled_while_a_thread_writes_leaves_what_was
     await finish(depot, artifact)
 
 
+async def test_a_request_that_is_cancelled_while_its_offset_is_committed_keeps_its_turn_until_it_is(
+    depot: Depot,
+) -> None:
+    artifact = await depot.declare({"a": CONTENT})
+    go_on = asyncio.Event()
+
+    async def wait() -> None:
+        depot.still.set()
+        await go_on.wait()
+
+    depot.database.before["advance"] = wait
+    cancelled = asyncio.create_task(depot.put_part(artifact, "a", CONTENT, 0, HALF))
+    await depot.still.wait()
+    cancelled.cancel()
+    newer = asyncio.create_task(depot.put_part(artifact, "a", CONTENT, 0, SIZE - 1))
+    await asyncio.sleep(0.02)
+    del depot.database.before["advance"]
+    go_on.set()
+
+    assert await newer == Progress(SIZE - 1, complete=False)
+    assert cancelled.cancelled()
+    await finish(depot, artifact)
+
+
 async def test_leftovers_of_a_crash_are_dropped_and_uploads_that_count_are_not(depot: Depot) -> None:
     artifact = await depot.declare({"a": CONTENT})
     await depot.put_part(artifact, "a", CONTENT, 0, HALF)
@@ -270,21 +294,22 @@ async def finish(depot: Depot, artifact: int) -> None:
 
 async def abandoned(depot: Depot, request: Coroutine[Any, Any, Progress]) -> None:
     """Let a request run until it stands still, and leave it there."""
-    ABANDONED.append(asyncio.create_task(request))
+    ABANDONED.append((depot, asyncio.create_task(request)))
     async with asyncio.timeout(5):
         await depot.still.wait()
 
 
 #: Kept until the end, so that their clean-up does not run when a test looks.
-ABANDONED: list[asyncio.Task[Any]] = []
+ABANDONED: list[tuple[Depot, asyncio.Task[Any]]] = []
 
 
 @pytest.fixture(autouse=True)
 async def _let_go() -> AsyncIterator[None]:
     yield
-    for task in ABANDONED:
+    for depot, task in ABANDONED:
         task.cancel()
-    await asyncio.gather(*ABANDONED, return_exceptions=True)
+        depot.over.set()
+    await asyncio.gather(*(task for _, task in ABANDONED), return_exceptions=True)
     ABANDONED.clear()
 
 
