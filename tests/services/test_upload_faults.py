@@ -251,22 +251,25 @@ async def test_a_request_that_is_cancelled_while_a_thread_writes_leaves_what_was
 
 
 async def test_a_request_that_is_cancelled_while_its_offset_is_committed_keeps_its_turn_until_it_is(
-    depot: Depot,
+    depot: Depot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     artifact = await depot.declare({"a": CONTENT})
-    go_on = asyncio.Event()
+    go_on, write = asyncio.Event(), depot.database.real.write
 
-    async def wait() -> None:
+    async def write_later(*args: Any) -> Any:
         depot.still.set()
         await go_on.wait()
+        return await write(*args)
 
-    depot.database.before["advance"] = wait
+    # As in a queue: who waits may be cancelled, the transaction cannot.
+    monkeypatch.setattr(
+        depot.database.real, "write", lambda *args: asyncio.shield(asyncio.ensure_future(write_later(*args)))
+    )
     cancelled = asyncio.create_task(depot.put_part(artifact, "a", CONTENT, 0, HALF))
     await depot.still.wait()
     cancelled.cancel()
     newer = asyncio.create_task(depot.put_part(artifact, "a", CONTENT, 0, SIZE - 1))
-    await asyncio.sleep(0.02)
-    del depot.database.before["advance"]
+    await asyncio.sleep(0.05)
     go_on.set()
 
     assert await newer == Progress(SIZE - 1, complete=False)
