@@ -47,8 +47,8 @@ class Turn:
 
     def give_way(self) -> None:
         """A newer request has come."""
-        self._overtaken = True
-        if self._reading is not None:
+        told, self._overtaken = self._overtaken, True
+        if self._reading is not None and not told:
             self._reading.reschedule(asyncio.get_running_loop().time())
 
 

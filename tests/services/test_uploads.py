@@ -14,7 +14,7 @@ from debusine.domain.errors import Invalid
 from debusine.domain.files import BLOCK
 from debusine.services.partial_files import PartialFile
 from debusine.services.spans import ChunkTooLarge, Gap, PastTheEnd, WrongLength, WrongSize
-from debusine.services.turns import Overtaken
+from debusine.services.turns import Overtaken, Turn
 from debusine.services.upload_records import FileGone, TooManyUploads
 from debusine.services.uploads import PartLost, Progress, WrongContent
 from tests.depot import LIMITS, Depot, new_depot, sent
@@ -194,6 +194,19 @@ async def test_a_newer_request_takes_over_and_the_older_one_is_told(depot: Depot
     with pytest.raises(Overtaken):
         await stalled
     assert await depot.fetch(artifact, "a") == CONTENT
+
+
+async def test_two_newer_requests_at_once_are_as_good_as_one() -> None:
+    reading = Turn()
+    read = asyncio.create_task(reading.unless_overtaken(asyncio.Event().wait))
+    await asyncio.sleep(0)
+
+    reading.give_way()
+    await asyncio.sleep(0)
+    reading.give_way()
+
+    with pytest.raises(Overtaken):
+        await read
 
 
 async def test_of_many_writers_one_wins_and_their_bytes_never_mix(depot: Depot) -> None:
