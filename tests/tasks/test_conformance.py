@@ -94,7 +94,7 @@ class TestMmdebstrap(Conformance):
     def data(self) -> dict[str, Any]:
         return {
             "bootstrap_options": {"architecture": "amd64"},
-            "bootstrap_repositories": [{"mirror": "http://deb.debian.org/debian", "suite": "bookworm"}],
+            "bootstrap_repositories": [{"mirror": "http://mirror.example/debian", "suite": "bookworm"}],
         }
 
     @pytest.fixture

@@ -13,7 +13,7 @@ from debusine.tasks.sbuild_data import SbuildData
 SBUILD = {"input": {"source_artifact": 1}, "host_architecture": "amd64", "environment": 2}
 LINTIAN = {"input": {"source_artifact": 1}}
 OPTIONS = {"architecture": "amd64"}
-REPOSITORY = {"mirror": "http://deb.debian.org/debian", "suite": "bookworm"}
+REPOSITORY = {"mirror": "http://mirror.example/debian", "suite": "bookworm"}
 BOOTSTRAP = {"bootstrap_options": OPTIONS, "bootstrap_repositories": [REPOSITORY]}
 KEYRING = {"url": "https://example.org/key.asc"}
 
@@ -94,7 +94,7 @@ def test_what_the_protocol_allows_is_accepted(kind: type[Any], data: dict[str, A
         (BootstrapData, {**BOOTSTRAP, "bootstrap_repositories": []}, "bootstrap_repositories"),
         (BootstrapData, with_options(variant="tiny"), "bootstrap_options.variant"),
         (BootstrapData, with_options(extra_packages=["--help"]), "bootstrap_options.extra_packages"),
-        (BootstrapData, with_repository(mirror="deb.debian.org"), "bootstrap_repositories[0].mirror"),
+        (BootstrapData, with_repository(mirror="mirror.example"), "bootstrap_repositories[0].mirror"),
         (BootstrapData, with_repository(types=[]), "bootstrap_repositories[0].types"),
         (BootstrapData, with_repository(components=["main", "main"]), "bootstrap_repositories[0]"),
         (BootstrapData, with_repository(check_signature_with="external"), "bootstrap_repositories[0]"),

@@ -24,7 +24,7 @@ EXAMPLES = """\b
 Examples:
   debusine import-debian-artifact hello_2.10-3.dsc
   debusine import-debian-artifact ../hello_2.10-3_amd64.changes --workspace System
-  debusine import-debian-artifact https://deb.debian.org/debian/pool/main/h/hello/hello_2.10-3.dsc
+  debusine import-debian-artifact https://mirror.example/debian/pool/main/h/hello/hello_2.10-3.dsc
 """
 
 
