@@ -19,7 +19,7 @@ from debusine.protocol.ranges import RangeNotSatisfiable
 from debusine.server.answers import problem_answer
 from debusine.server.keys import DATABASE, SETTINGS, SUBJECT
 from debusine.server.requests import SlowBody, UnsupportedMediaType
-from debusine.server.routes import route_of
+from debusine.server.route import route_of
 from debusine.server.urls import urls
 from debusine.services import accounts
 from debusine.services.rights import READING, NoCredentials

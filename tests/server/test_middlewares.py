@@ -25,7 +25,8 @@ from debusine.domain.errors import (
 from debusine.protocol.ranges import RangeNotSatisfiable
 from debusine.server.keys import DATABASE
 from debusine.server.middlewares import OPEN
-from debusine.server.routes import ROUTES, TABLE
+from debusine.server.route import TABLE
+from debusine.server.routes import ROUTES
 from debusine.services import accounts
 from tests.farm import Farm, make_token
 
