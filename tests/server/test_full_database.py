@@ -12,12 +12,12 @@ from debusine.db.engine import DatabaseFull
 from debusine.server.beat import keep_beating
 from debusine.server.keys import BACKGROUND, SERVER
 from tests.farm import Farm
-from tests.server.work_farm import API, QUICK, becomes, hand_worker, open_work_farm, ready_worker, submit
+from tests.server.work_farm import API, FORGETFUL, becomes, hand_worker, open_work_farm, ready_worker, submit
 
 
 @pytest.fixture
 async def work_farm(database: Database, tmp_path: Path) -> AsyncIterator[Farm]:
-    async with open_work_farm(database, tmp_path) as farm:
+    async with open_work_farm(database, tmp_path, FORGETFUL) as farm:
         yield farm
 
 
@@ -39,7 +39,7 @@ async def test_a_server_lives_through_a_full_database_and_goes_on_assigning(
         full.setattr(work_farm.database, "write", refuse)
         refused = await work_farm.post(f"{API}/work-request/", {"task_name": "echo", "task_data": {}})
         app[BACKGROUND].start("beat again", keep_beating(work_farm.database, app[SERVER]))
-        await asyncio.sleep(QUICK.worker_return + 4 * QUICK.sweep)  # the timers want to write, too
+        await asyncio.sleep(FORGETFUL.worker_return + 4 * FORGETFUL.sweep)  # the timers want to write, too
         shown = await work_farm.get(f"{API}/work-request/{lost}/")
 
     assert (refused.status, shown.status) == (507, 200)
@@ -56,7 +56,7 @@ async def test_a_worker_that_leaves_a_full_database_is_forgotten_when_there_is_r
             await worker.until("work_request_available")
             await worker.get_next()
             full.setattr(work_farm.database, "write", refuse)
-        await asyncio.sleep(2 * QUICK.sweep)
+        await asyncio.sleep(2 * FORGETFUL.sweep)
 
     assert "Traceback" not in caplog.text
     assert (await becomes(work_farm, running, "pending"))["attempt"] == 1

@@ -1,8 +1,9 @@
 """Workers on the wire: they connect, hear of work, fetch it, report; and they vanish and come back."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -12,15 +13,27 @@ from debusine.db.database import Database
 from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.events import ChangedElsewhere, TokenDisabled
 from debusine.domain.workers import Worker
+from debusine.server.sockets.workers import WORKER_SOCKETS
 from debusine.services import workers
 from tests.farm import Farm, make_worker
-from tests.server.work_farm import QUICK, SOCKET, becomes, hand_worker, open_work_farm, ready_worker, status_of, submit
-from tests.work import dispatcher
+from tests.server.work_farm import (
+    FORGETFUL,
+    PATIENCE,
+    PATIENT,
+    SOCKET,
+    becomes,
+    hand_worker,
+    open_work_farm,
+    ready_worker,
+    status_of,
+    submit,
+)
+from tests.work import add_server, dispatcher
 
 
 @pytest.fixture
 async def farm(database: Database, tmp_path: Path) -> AsyncIterator[Farm]:
-    """A farm whose timers run a hundred times faster."""
+    """A farm that looks often and is patient."""
     async with open_work_farm(database, tmp_path) as opened:
         yield opened
 
@@ -89,11 +102,10 @@ async def test_a_newer_socket_of_the_same_worker_closes_the_older_one(farm: Farm
 
 async def test_an_older_socket_is_closed_when_the_worker_has_connected_to_another_server(farm: Farm) -> None:
     async with ready_worker(farm) as worker:
-        server = (await farm.database.read(lambda uow: uow.workers.get(farm.people.worker.id))).server
-        await farm.database.write(workers.connect, farm.people.worker.id, server or 0, None)
+        elsewhere = await farm.database.write(add_server, "elsewhere")
+        await farm.database.write(workers.connect, farm.people.worker.id, elsewhere, None)
         assert (await worker.hear())["type"] == "connection_closed"
-    connected = await farm.database.read(lambda uow: uow.workers.get(farm.people.worker.id).connected())
-    assert connected
+    assert await is_connected(farm)
 
 
 async def test_work_is_told_again_until_it_is_fetched(farm: Farm) -> None:
@@ -154,7 +166,17 @@ async def test_a_malformed_list_of_running_attempts_is_refused_before_the_handsh
             pass
 
 
-async def test_work_of_a_worker_that_vanishes_is_done_by_another_and_the_late_result_does_not_count(farm: Farm) -> None:
+@pytest.fixture
+async def forgetful_farm(database: Database, tmp_path: Path) -> AsyncIterator[Farm]:
+    """A farm on which whoever leaves is lost at once."""
+    async with open_work_farm(database, tmp_path, FORGETFUL) as opened:
+        yield opened
+
+
+async def test_work_of_a_worker_that_vanishes_is_done_by_another_and_the_late_result_does_not_count(
+    forgetful_farm: Farm,
+) -> None:
+    farm = forgetful_farm
     other, key = await farm.database.write(make_worker, "other")
     async with ready_worker(farm) as worker:
         id_ = await submit(farm)
@@ -174,11 +196,13 @@ async def test_work_of_a_worker_that_vanishes_is_done_by_another_and_the_late_re
     assert await status_of(farm, id_) == ("completed", "success")
 
 
-async def test_a_silent_worker_is_disconnected(farm: Farm) -> None:
-    async with farm.client.ws_connect(SOCKET, headers={"token": farm.people.worker_key}, autoping=False):
-        async with asyncio.timeout(2):
-            while await is_connected(farm):
+async def test_a_silent_worker_is_disconnected(database: Database, tmp_path: Path) -> None:
+    async with open_work_farm(database, tmp_path, evolve(PATIENT, heartbeat=0.1)) as farm:
+        token = {"token": farm.people.worker_key}
+        async with farm.client.ws_connect(SOCKET, headers=token, autoping=False), asyncio.timeout(PATIENCE):
+            while not await was_connected(farm) or await is_connected(farm):
                 await asyncio.sleep(0.02)
+        assert not await is_connected(farm)
 
 
 async def test_a_stopping_server_lets_go_of_its_workers(farm: Farm) -> None:
@@ -188,8 +212,30 @@ async def test_a_stopping_server_lets_go_of_its_workers(farm: Farm) -> None:
     assert not await is_connected(farm)
 
 
+async def test_a_worker_stays_connected_whose_row_is_seen_before_its_socket_is_held(
+    farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, write = farm.client.app, farm.database.write
+    assert app is not None
+
+    async def slowly(function: Callable[..., Any], /, *args: Any) -> Any:
+        result = await write(function, *args)
+        if function is workers.connect:
+            await app[WORKER_SOCKETS].sweep()
+        return result
+
+    monkeypatch.setattr(farm.database, "write", slowly)
+
+    async with ready_worker(farm):
+        assert await is_connected(farm)
+
+
 async def is_connected(farm: Farm) -> bool:
     return await farm.database.read(lambda uow: uow.workers.get(farm.people.worker.id).connected())
+
+
+async def was_connected(farm: Farm) -> bool:
+    return await farm.database.read(lambda uow: uow.workers.get(farm.people.worker.id).connection > 0)
 
 
 def disable(uow: UnitOfWork, worker: Worker, *, tell: bool) -> None:
@@ -215,7 +261,7 @@ async def test_a_page_of_the_servers_own_origin_gets_a_socket(farm: Farm) -> Non
 
 
 async def test_an_assignment_by_another_server_is_told_when_it_rings(database: Database, tmp_path: Path) -> None:
-    async with open_work_farm(database, tmp_path, evolve(QUICK, sweep=60)) as farm, ready_worker(farm) as worker:
+    async with open_work_farm(database, tmp_path, evolve(PATIENT, sweep=60)) as farm, ready_worker(farm) as worker:
         database._listeners, listeners = [], database._listeners
         await submit(farm)
         await database.write(dispatcher().assign_waiting_work)

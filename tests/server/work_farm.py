@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 import orjson
-from attrs import frozen
+from attrs import evolve, frozen
 from debusine_filestore_local.backend import LocalFileStore
 
 from debusine.config import Limits
@@ -21,14 +21,17 @@ from tests.work import METADATA, Echo
 API = "/api/1.0"
 SOCKET = "/api/ws/1.0/worker/connect/"
 
-#: Seconds: a hundredth of the real ones.
-QUICK = Limits(
-    heartbeat=0.1, worker_return=0.2, restart_return=0.3, assignment=0.3, overtime=0.1, sweep=0.05, metadata_interval=60
-)
+#: Seconds until what must happen has happened, on however slow a machine.
+PATIENCE = 30.0
+#: The server looks often, so that what should happen does so soon, and takes nobody's silence amiss: a machine that
+#: stands still for seconds loses no worker.
+PATIENT = Limits(heartbeat=60, worker_return=60, restart_return=60, assignment=60, overtime=60, sweep=0.05)
+#: Whoever leaves is lost at once.
+FORGETFUL = evolve(PATIENT, worker_return=0.05, restart_return=0.05)
 
 
 @asynccontextmanager
-async def open_work_farm(database: Database, directory: Path, limits: Limits = QUICK) -> AsyncIterator[Farm]:
+async def open_work_farm(database: Database, directory: Path, limits: Limits = PATIENT) -> AsyncIterator[Farm]:
     """A farm with the task ``echo``."""
     plugins = plugin_manager(file_stores=[LocalFileStore], scheduler_policies=[Fifo], tasks=[Echo])
     async with open_farm(database, directory, plugins=plugins, limits=limits) as farm:
@@ -45,7 +48,7 @@ class HandWorker:
 
     async def hear(self) -> dict[str, Any]:
         """The next message."""
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(PATIENCE):
             message = await self.socket.receive()
         assert message.type is aiohttp.WSMsgType.TEXT, message
         heard: dict[str, Any] = orjson.loads(message.data)
@@ -111,7 +114,7 @@ async def status_of(farm: Farm, work_request: int) -> tuple[str, str]:
 
 async def becomes(farm: Farm, work_request: int, status: str) -> dict[str, Any]:
     """Wait until a work request has a status."""
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(PATIENCE):
         while (shown := (await farm.get(f"{API}/work-request/{work_request}/")).json())["status"] != status:
             await asyncio.sleep(0.01)
     return dict(shown)

@@ -15,7 +15,6 @@ from debusine.domain.errors import Conflict, DebusineError, StorageFull, Unavail
 from debusine.domain.events import ChangedElsewhere, Event, TokenDisabled, WorkRequestAssigned
 from debusine.protocol.messages import TOKEN_DISABLED, Text, closing, rejection
 from debusine.scheduler.alarm import Alarm
-from debusine.scheduler.deadlines import Deadlines
 from debusine.server.keys import BACKGROUND, DATABASE, SERVER, SETTINGS
 from debusine.server.requests import running_header, subject
 from debusine.server.sockets.speaker import Speaker, new_socket, say_and_close
@@ -58,8 +57,8 @@ class WorkerSockets:
         self.server = server
         self.limits = limits
         self._sockets: dict[int, WorkerSocket] = {}
-        #: (worker, connection) that the rows have and that has no socket here.
-        self._without_socket = Deadlines[tuple[int, int]]()
+        #: Workers whose rows may say already that they are connected; one may come twice at the same time.
+        self._arriving: list[int] = []
         self._alarm = Alarm()
         database.subscribe(self._listen)
 
@@ -67,20 +66,18 @@ class WorkerSockets:
         """Hold a worker's socket until it closes; a newer one of the same worker closes it."""
         assert who.worker is not None
         assert who.token is not None
+        speaker = Speaker(socket, self.limits.metadata_interval)
         try:
-            connected = await self.database.write(workers.connect, who.worker.id, self.server, running)
+            held, work_available = await self._admit(who.worker.id, who.token.id, running, speaker)
         except DebusineError as error:  # a socket cannot be answered by a problem any more
             logger.warning("Worker %s cannot be connected just now: %s", who.worker.id, error)
             return await say_and_close(socket, rejection("Service unavailable"))
-        number = connected.worker.connection
-        held = WorkerSocket(who.worker.id, who.token.id, number, Speaker(socket, self.limits.metadata_interval))
         try:
-            self._hold(held)
-            held.speaker.say(Text.CONNECTED)
-            held.speaker.say(Text.REQUEST_DYNAMIC_METADATA)
-            if connected.work_available:
-                held.speaker.say(Text.WORK_REQUEST_AVAILABLE)
-            await held.speaker.run()
+            speaker.say(Text.CONNECTED)
+            speaker.say(Text.REQUEST_DYNAMIC_METADATA)
+            if work_available:
+                speaker.say(Text.WORK_REQUEST_AVAILABLE)
+            await speaker.run()
         finally:
             await asyncio.shield(self._let_go(held))
         return None
@@ -109,11 +106,24 @@ class WorkerSockets:
             held.speaker.end(closing("The server is stopping"))
 
     async def _disconnect_those_without_socket(self, connections: Mapping[int, int]) -> None:
-        """Write down what could not be when it happened; not at once, for one may just be on its way to a socket."""
+        """Write down what could not be when it happened."""
         known = {(held.worker, held.connection) for held in self._sockets.values()}
-        without = set(connections.items()) - known
-        for worker, connection in self._without_socket.overdue(dict.fromkeys(without, self.limits.sweep)):
+        gone = [(worker, number) for worker, number in connections.items() - known if worker not in self._arriving]
+        for worker, connection in gone:
             await self.database.write(workers.disconnect, worker, connection)
+
+    async def _admit(
+        self, worker: int, token: int, running: Running | None, speaker: Speaker
+    ) -> tuple[WorkerSocket, bool]:
+        """Write down that a worker is connected, and hold its socket; whether there is work for it, too."""
+        self._arriving.append(worker)
+        try:
+            connected = await self.database.write(workers.connect, worker, self.server, running)
+            held = WorkerSocket(worker, token, connected.worker.connection, speaker)
+            self._hold(held)
+        finally:
+            self._arriving.remove(worker)
+        return held, connected.work_available
 
     def _hold(self, held: WorkerSocket) -> None:
         older = self._sockets.get(held.worker)
