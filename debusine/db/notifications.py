@@ -1,10 +1,21 @@
-"""Notification channels in the database."""
+"""Notification channels, the outbox and its deliveries in the database."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from attrs import evolve
 
 from debusine.db import tables
 from debusine.db.repository import Repository
-from debusine.domain.notifications import NotificationChannel
+from debusine.domain.notifications import Delivery, DeliveryOutcome, NotificationChannel, OutboxEntry, OutboxState
+
+_outbox = tables.outbox
+_deliveries = tables.deliveries
+
+#: The text is that of the partial index, which the databases use for no other wording.
+WAITING = sa.text("outbox.state = 'waiting'")
 
 
 class ChannelRepository(Repository[NotificationChannel]):
@@ -17,3 +28,95 @@ class ChannelRepository(Repository[NotificationChannel]):
     def with_names(self, names: Collection[str]) -> Sequence[NotificationChannel]:
         """Those of these channels that exist, by name."""
         return self._all(self._select().where(self.table.c.name.in_(names)).order_by(self.table.c.name))
+
+    def by_name(self, name: str) -> NotificationChannel | None:
+        """The channel of this name."""
+        return self._one_or_none(self._select().where(self.table.c.name == name))
+
+    def all(self) -> Sequence[NotificationChannel]:
+        """Every channel, by name."""
+        return self._all(self._select().order_by(self.table.c.name))
+
+
+class OutboxRepository(Repository[OutboxEntry]):
+    """Finds and keeps what is to be sent."""
+
+    table = _outbox
+    noun = OutboxEntry
+    title = "notification"
+    #: A server whose claim was taken over changes nothing any more.
+    guards = ("state", "tries")
+
+    def any_due(self, methods: Collection[str], *, at: datetime, now: datetime) -> bool:
+        """Whether something can be claimed."""
+        return self.connection.execute(_due(methods, at=at, now=now).limit(1)).first() is not None
+
+    def claim(
+        self, method: str, *, at: datetime, now: datetime, server: int, until: datetime, limit: int
+    ) -> Sequence[OutboxEntry]:
+        """Take what has waited longest in hand; ``at`` is our time, ``now`` and ``until`` are the database's."""
+        found = _due([method], at=at, now=now).limit(limit).with_for_update(skip_locked=True)
+        entries = self._all(found)
+        claimed = [
+            evolve(entry, tries=entry.tries + 1, server=server, leased_until=until, due_at=at) for entry in entries
+        ]
+        for before, after in zip(entries, claimed, strict=True):
+            self.save(after, expecting=before)
+        return claimed
+
+    def waiting_for(self, channel: int) -> Sequence[OutboxEntry]:
+        """What is still to be sent through a channel."""
+        return self._all(self._select().where(_outbox.c.channel == channel, WAITING).with_for_update())
+
+    def newest(self, *, states: Collection[OutboxState], limit: int) -> Sequence[OutboxEntry]:
+        """The latest ones in any of these states, newest first."""
+        statement = self._select().where(_outbox.c.state.in_(states)).order_by(_outbox.c.id.desc())
+        return self._all(statement.limit(limit))
+
+    def of_work_request(self, work_request: int) -> Sequence[OutboxEntry]:
+        """All that was or is to be sent about a work request, oldest first."""
+        statement = self._select().where(_outbox.c.work_request == work_request)
+        return self._all(statement.order_by(_outbox.c.id))
+
+    def count_by_state(self) -> Mapping[OutboxState, int]:
+        """How many there are in each state."""
+        statement = sa.select(_outbox.c.state, sa.func.count()).group_by(_outbox.c.state)
+        return {state: count for state, count in self.connection.execute(statement)}
+
+    def forget_ended(self, *, before: datetime, limit: int) -> int:
+        """Drop those that ended before a moment, with their deliveries; returns how many."""
+        old = sa.select(_outbox.c.id).where(_outbox.c.ended_at.is_not(None), _outbox.c.ended_at < before)
+        ids = list(self.connection.scalars(old.order_by(_outbox.c.ended_at).limit(limit)))
+        if ids:
+            self.connection.execute(sa.delete(_outbox).where(_outbox.c.id.in_(ids)))
+        return len(ids)
+
+
+class DeliveryRepository(Repository[Delivery]):
+    """Finds and keeps the tries to deliver."""
+
+    table = _deliveries
+    noun = Delivery
+    title = "delivery"
+    guards = ("outcome",)
+
+    def of_entry(self, entry: int) -> Sequence[Delivery]:
+        """The tries for one notification, first to last."""
+        return self._all(self._select().where(_deliveries.c.entry == entry).order_by(_deliveries.c.number))
+
+    def numbered(self, entry: int, number: int) -> Delivery | None:
+        """One try for a notification."""
+        statement = self._select().where(_deliveries.c.entry == entry, _deliveries.c.number == number)
+        return self._one_or_none(statement)
+
+    def lose(self, entries: Collection[int], *, at: datetime) -> None:
+        """Note that the servers that tried these have not come to an end."""
+        open_ = _deliveries.c.entry.in_(entries), _deliveries.c.outcome.is_(None)
+        statement = sa.update(_deliveries).where(*open_)
+        self.connection.execute(statement.values(outcome=DeliveryOutcome.LOST, ended_at=at))
+
+
+def _due(methods: Collection[str], *, at: datetime, now: datetime) -> sa.Select[Any]:
+    free = sa.or_(_outbox.c.server.is_(None), _outbox.c.leased_until < now)
+    ripe = WAITING, _outbox.c.method.in_(methods), _outbox.c.due_at <= at, free
+    return sa.select(*OutboxRepository.columns).where(*ripe).order_by(_outbox.c.due_at, _outbox.c.id)

@@ -7,6 +7,7 @@ from debusine.domain.accounts import TokenKind
 from debusine.domain.artifacts import RelationType
 from debusine.domain.demands import TaskType
 from debusine.domain.files import FileState
+from debusine.domain.notifications import DeliveryOutcome, OutboxState, ReactionEvent
 from debusine.domain.work_requests import Outcome, Result, Status
 
 metadata = sa.MetaData(
@@ -255,4 +256,44 @@ notification_channels = _table(
     sa.Column("method", Text(255), nullable=False),
     sa.Column("data", JSON, nullable=False),
     sa.Column("allow_overrides", sa.Boolean, nullable=False),
+)
+
+outbox = _table(
+    "outbox",
+    sa.Column("key", Text(32), nullable=False),
+    _of("work_request", "work_requests", ondelete="CASCADE"),
+    sa.Column("event", EnumText(ReactionEvent), nullable=False),
+    sa.Column("result", EnumText(Result), nullable=False),
+    _of("channel", "notification_channels", nullable=True, ondelete="SET NULL"),
+    sa.Column("channel_name", Text(20), nullable=False),
+    sa.Column("method", Text(255), nullable=False),
+    sa.Column("overrides", JSON, nullable=True),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("state", EnumText(OutboxState), nullable=False),
+    sa.Column("due_at", Instant, nullable=False),
+    sa.Column("tries", sa.Integer, nullable=False),
+    #: Forgotten with the server: what a dead one had in hand waits again.
+    _of("server", "servers", nullable=True, ondelete="SET NULL"),
+    #: By the database's clock.
+    sa.Column("leased_until", Instant, nullable=True),
+    sa.Column("settled", JSON, nullable=False),
+    sa.Column("ended_at", Instant, nullable=True),
+    sa.Column("error", Text(), nullable=True),
+    sa.Index(None, "work_request"),
+)
+_partial("ix_outbox_due_at", outbox.c.method, outbox.c.due_at, where="state = 'waiting'")
+_partial("ix_outbox_channel", outbox.c.channel, where="channel IS NOT NULL")
+_partial("ix_outbox_server", outbox.c.server, where="server IS NOT NULL")
+_partial("ix_outbox_ended_at", outbox.c.ended_at, where="ended_at IS NOT NULL")
+
+deliveries = _table(
+    "deliveries",
+    _of("entry", "outbox", ondelete="CASCADE"),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("server", Text(255), nullable=False),
+    sa.Column("started_at", Instant, nullable=False),
+    sa.Column("ended_at", Instant, nullable=True),
+    sa.Column("outcome", EnumText(DeliveryOutcome), nullable=True),
+    sa.Column("error", Text(), nullable=True),
+    sa.UniqueConstraint("entry", "number"),
 )

@@ -11,7 +11,7 @@ from debusine.db.attempts import AttemptRepository
 from debusine.db.file_stores import FileStoreRepository
 from debusine.db.files import FileInStoreRepository, FileRepository
 from debusine.db.files_in_artifacts import FileInArtifactRepository, UploadRepository
-from debusine.db.notifications import ChannelRepository
+from debusine.db.notifications import ChannelRepository, DeliveryRepository, OutboxRepository
 from debusine.db.queues import QueueRepository
 from debusine.db.servers import ServerRepository
 from debusine.db.work_requests import WorkRequestRepository
@@ -115,3 +115,13 @@ class UnitOfWork:
     def channels(self) -> ChannelRepository:
         """Notification channels."""
         return ChannelRepository(self.connection)
+
+    @cached_property
+    def outbox(self) -> OutboxRepository:
+        """What is on its way to people."""
+        return OutboxRepository(self.connection)
+
+    @cached_property
+    def deliveries(self) -> DeliveryRepository:
+        """Tries to deliver it."""
+        return DeliveryRepository(self.connection)
