@@ -1,6 +1,6 @@
 """Work requests in the database."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +9,7 @@ from attrs import frozen
 
 from debusine.db import tables
 from debusine.db.repository import Repository
+from debusine.db.types import Id
 from debusine.domain.work_requests import Status, WorkRequest
 
 _requests = tables.work_requests
@@ -111,6 +112,21 @@ class WorkRequestRepository(Repository[WorkRequest]):
         )
         return self.connection.execute(statement).scalars().all()
 
+    def dependencies_of(self, work_request: int) -> Sequence[WorkRequest]:
+        """What a work request waits for, or waited for, locked, so that none of them ends until the commit."""
+        return self._all(_DEPENDENCIES_OF, {"work_request": work_request})
+
+    def superseding(self, ids: Collection[int]) -> Mapping[int, int]:
+        """Of some work requests those that were tried again → by which one."""
+        return dict(self.connection.execute(_SUPERSEDING, {"ids": list(ids)}).all()) if ids else {}
+
+    def put_in_place(self, new: int, *, of: int) -> None:
+        """Have a work request wait for what another one waited for, and the others wait for it."""
+        # Locked, so that none of them is itself replaced meanwhile, taking the old dependency along.
+        self.connection.execute(_LOCK_DEPENDENTS, {"depends_on": of})
+        self.connection.execute(_COPY_DEPENDENCIES, {"new": new, "old": of})
+        self.connection.execute(_MOVE_DEPENDENTS, {"new": new, "old": of})
+
     def unblockable(self, completed: int) -> Sequence[WorkRequest]:
         """The blocked work requests, locked, that waited for this one and for nothing else that is unfinished."""
         # Locked first, asked afterwards: of two dependencies that complete at once, the second sees the first.
@@ -157,6 +173,39 @@ _BLOCKED_BY = (
     )
     .order_by(_requests.c.id)
     .with_for_update()
+)
+_DEPENDENCIES_OF = (
+    _SELECT.where(
+        _requests.c.id.in_(
+            sa.select(_dependencies.c.depends_on).where(_dependencies.c.work_request == sa.bindparam("work_request"))
+        )
+    )
+    .order_by(_requests.c.id)
+    .with_for_update()
+)
+_LOCK_DEPENDENTS = (
+    sa.select(_requests.c.id)
+    .where(
+        _requests.c.id.in_(
+            sa.select(_dependencies.c.work_request).where(_dependencies.c.depends_on == sa.bindparam("depends_on"))
+        )
+    )
+    .order_by(_requests.c.id)
+    .with_for_update()
+)
+_COPY_DEPENDENCIES = sa.insert(_dependencies).from_select(
+    ["work_request", "depends_on"],
+    sa.select(sa.bindparam("new", type_=Id), _dependencies.c.depends_on).where(
+        _dependencies.c.work_request == sa.bindparam("old")
+    ),
+)
+_MOVE_DEPENDENTS = (
+    sa.update(_dependencies)
+    .where(_dependencies.c.depends_on == sa.bindparam("old"))
+    .values(depends_on=sa.bindparam("new"))
+)
+_SUPERSEDING = sa.select(_requests.c.supersedes, _requests.c.id).where(
+    _requests.c.supersedes.in_(sa.bindparam("ids", expanding=True))
 )
 _RUNNING_BY_WORKSPACE = sa.select(_requests.c.workspace, sa.func.count()).where(IN_HAND).group_by(_requests.c.workspace)
 _ALL_IN_HAND = (

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from attrs import frozen
 
-from debusine.domain.work_requests import Result, WorkRequest
+from debusine.domain.work_requests import Outcome, Result, WorkRequest
 
 
 @frozen
@@ -14,7 +14,7 @@ class Event:
 
 @frozen
 class WorkRequestBecamePending(Event):
-    """A work request waits for a worker: it was created, unblocked, unassigned or given back."""
+    """A work request waits for a worker: it was created, unblocked, unassigned, given back, or has a new place."""
 
     work_request: int
     demand: int
@@ -78,6 +78,7 @@ class AttemptEnded(Event):
     work_request: int
     worker: int
     attempt: int
+    outcome: Outcome
 
 
 @frozen

@@ -15,6 +15,12 @@ class Action(StrEnum):
     RELATE_ARTIFACTS = "relate-artifacts"
     READ_WORK_REQUEST = "read-work-request"
     CREATE_WORK_REQUEST = "create-work-request"
+    #: To 0 or below: what one asked for oneself may wait longer.
+    LOWER_PRIORITY = "lower-priority"
+    #: Above 0: before what others asked for.
+    RAISE_PRIORITY = "raise-priority"
+    RETRY_WORK_REQUEST = "retry-work-request"
+    ABORT_WORK_REQUEST = "abort-work-request"
     #: A worker's own life: metadata, asking for work, its socket.
     BE_A_WORKER = "be-a-worker"
     COMPLETE_WORK_REQUEST = "complete-work-request"

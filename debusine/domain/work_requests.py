@@ -22,6 +22,9 @@ from debusine.domain.times import aware
 #: A work request whose worker was lost this many times is completed with ``error``.
 MAX_ATTEMPTS = 3
 
+#: How far a priority may be moved from its base, up or down.
+MAX_PRIORITY_ADJUSTMENT = 1_000_000
+
 #: Codes of the errors that the server itself writes into ``output_data``.
 LOST = "attempts-exhausted"
 TIMED_OUT = "timeout"
@@ -119,6 +122,16 @@ class WorkRequest:
         return self.status in {Status.COMPLETED, Status.ABORTED}
 
     @property
+    def state(self) -> str:
+        """Where it is in its life, in a few words."""
+        return f"{self.status} with {self.result}" if self.result else self.status.value
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same may be asked for again: it was aborted, or the package failed."""
+        return self.status is Status.ABORTED or self.result is Result.FAILURE
+
+    @property
     def unblocks_dependents(self) -> bool:
         """Whether those that wait for it may go on: it ended, however well; an aborted one holds them back."""
         return self.status is Status.COMPLETED
@@ -197,6 +210,10 @@ class WorkRequest:
         """Somebody wants it no more."""
         self._must(not self.finished, Status.ABORTED)
         return evolve(self, status=Status.ABORTED, worker=None, assigned_at=None, completed_at=at, aborted_by=by)
+
+    def adjust_priority(self, adjustment: int) -> "WorkRequest":
+        """Move it forwards (above 0) or backwards among those that wait."""
+        return evolve(self, priority_adjustment=adjustment)
 
     def unblock(self) -> "WorkRequest":
         """All that it waited for is done."""

@@ -12,9 +12,16 @@ from attrs import Factory, field, frozen, validators
 
 from debusine.domain.artifacts import RelationType
 from debusine.domain.files import ArtifactPath
-from debusine.domain.work_requests import DEFAULT_TIMEOUT, MAX_TIMEOUT, Result
+from debusine.domain.work_requests import DEFAULT_TIMEOUT, MAX_PRIORITY_ADJUSTMENT, MAX_TIMEOUT, Result
 
 NAME_LENGTH = 255
+
+#: What JSON Schema says of the checksums that are taken, beyond their type.
+CHECKSUMS = {
+    "properties": {"sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"}},
+    "required": ["sha256"],
+    "additionalProperties": False,
+}
 
 
 @frozen(kw_only=True)
@@ -24,14 +31,14 @@ class FileSubmission:
     #: Bytes.
     size: int = field(validator=[validators.ge(0), validators.lt(2**63)])
     #: Algorithm → hash in hexadecimal; ``sha256`` is the one that counts.
-    checksums: dict[str, str]
+    checksums: dict[str, str] = field(metadata={"schema": CHECKSUMS})
     type: Literal["file"] = "file"
     content_type: str | None = field(default=None, validator=validators.optional(validators.max_len(NAME_LENGTH)))
 
 
 @frozen(kw_only=True)
 class ArtifactSubmission:
-    """``POST artifact/``."""
+    """An artifact to be made."""
 
     category: str = field(validator=[validators.min_len(1), validators.max_len(NAME_LENGTH)])
     #: None: the default workspace.
@@ -77,7 +84,7 @@ class ArtifactResource:
 
 @frozen(kw_only=True)
 class RelationSubmission:
-    """``POST artifact-relation/``."""
+    """A relation to be made."""
 
     artifact: int
     target: int
@@ -96,7 +103,7 @@ class RelationResource:
 
 @frozen(kw_only=True)
 class WorkRequestSubmission:
-    """``POST work-request/``."""
+    """A work request to be made."""
 
     task_name: str
     task_data: dict[str, Any] = Factory(dict)
@@ -105,6 +112,20 @@ class WorkRequestSubmission:
     workspace: str | None = None
     #: Seconds that an attempt may run.
     timeout: int = field(default=DEFAULT_TIMEOUT, validator=[validators.ge(1), validators.le(MAX_TIMEOUT)])
+
+
+@frozen(kw_only=True)
+class WorkRequestUpdate:
+    """What is to change in a work request."""
+
+    priority_adjustment: int = field(
+        validator=[validators.ge(-MAX_PRIORITY_ADJUSTMENT), validators.le(MAX_PRIORITY_ADJUSTMENT)]
+    )
+
+
+@frozen(kw_only=True)
+class EmptySubmission:
+    """A request that says all by its address: an object without keys, or no body."""
 
 
 @frozen(kw_only=True)
@@ -128,6 +149,10 @@ class WorkRequestResource:
     worker: int | None = None
     created_by: int | None = None
     aborted_by: int | None = None
+    #: The work request that was tried again by this one.
+    supersedes: int | None = None
+    #: The work request by which this one was tried again.
+    superseded_by: int | None = None
     priority_base: int
     priority_adjustment: int
     workflow_data: dict[str, Any] | None = None
@@ -145,7 +170,7 @@ class WorkRequestResource:
 
 @frozen(kw_only=True)
 class WorkRequestPage:
-    """A page of ``GET work-request/``, newest first."""
+    """A page of the list of work requests, newest first."""
 
     #: Absolute; None: this is the last page.
     next: str | None = None
@@ -155,7 +180,7 @@ class WorkRequestPage:
 
 @frozen(kw_only=True)
 class WorkerRegistration:
-    """``POST worker/register/``."""
+    """What a worker says when it introduces itself."""
 
     token: str = field(validator=[validators.min_len(8), validators.max_len(64)])
     fqdn: str = field(validator=[validators.min_len(1), validators.max_len(400)])
@@ -208,11 +233,14 @@ def _ends(_instance: object, _attribute: object, value: Result) -> None:
 
 @frozen(kw_only=True)
 class CompletionReport:
-    """``PUT work-request/ID/completed/``."""
+    """How an attempt ended."""
 
-    result: Result = field(validator=_ends)
+    result: Result = field(
+        validator=_ends, metadata={"schema": {"enum": [each.value for each in Result if each is not Result.NONE]}}
+    )
     output_data: OutputData | None = None
 
 
-#: The body of ``PUT worker/dynamic-metadata/``: a flat object.
-DynamicMetadata = Mapping[str, Any]
+Scalar = str | int | float | bool | None
+#: What a worker says of itself: a flat object.
+DynamicMetadata = Mapping[str, Scalar | list[Scalar]]

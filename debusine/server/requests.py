@@ -59,6 +59,7 @@ FORMS: dict[Any, Form] = {
     resources.ArtifactSubmission: Form("Cannot deserialize artifact", lambda limits: limits.artifact_body),
     resources.RelationSubmission: Form("Cannot deserialize artifact relation"),
     resources.WorkRequestSubmission: Form("Cannot deserialize work request"),
+    resources.WorkRequestUpdate: Form("Cannot deserialize work request update"),
     resources.CompletionReport: Form("Cannot deserialize work request update"),
     resources.WorkerRegistration: Form("Cannot deserialize worker"),
     resources.DynamicMetadata: Form("Cannot deserialize worker"),

@@ -1,5 +1,7 @@
 """The URL table: every path of the server, who handles it, and the action by which its caller is judged."""
 
+from typing import Any
+
 from aiohttp import web
 
 from debusine.config import Limits
@@ -9,16 +11,19 @@ from debusine.protocol.resources import (
     ArtifactSubmission,
     CompletionReport,
     DynamicMetadata,
+    EmptySubmission,
     RelationResource,
     RelationSubmission,
     WorkerRegistration,
     WorkRequestPage,
     WorkRequestResource,
     WorkRequestSubmission,
+    WorkRequestUpdate,
 )
 from debusine.server import parameters
 from debusine.server.api import artifacts, downloads, files, limits, relations, work_requests, workers
 from debusine.server.health import Health, health
+from debusine.server.openapi import get_description
 from debusine.server.pages.artifacts import artifact_page
 from debusine.server.pages.front import front_page
 from debusine.server.pages.layout import STYLESHEET, stylesheet
@@ -36,6 +41,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/", front_page, Action.ANYBODY),
     Route("GET", STYLESHEET, stylesheet, Action.ANYBODY),
     Route("GET", "/health", health, Action.ANYBODY, gives={200: Health, 503: Health}),
+    Route("GET", "/api/openapi.json", get_description, Action.ANYBODY, gives={200: dict[str, Any]}),
     Route("GET", f"{API}/limits/", limits.get_limits, Action.ANYBODY, gives={200: Limits}),
     Route(
         "POST",
@@ -132,6 +138,33 @@ ROUTES: tuple[Route, ...] = (
         work_requests.get_work_request,
         Action.READ_WORK_REQUEST,
         gives={200: WorkRequestResource},
+    ),
+    Route(
+        "PATCH",
+        f"{API}/work-request/{{id:[0-9]+}}/",
+        work_requests.update_work_request,
+        Action.LOWER_PRIORITY,
+        takes=WorkRequestUpdate,
+        gives={200: WorkRequestResource},
+        problems=(507,),
+    ),
+    Route(
+        "POST",
+        f"{API}/work-request/{{id:[0-9]+}}/retry/",
+        work_requests.retry_work_request,
+        Action.RETRY_WORK_REQUEST,
+        takes=EmptySubmission,
+        gives={200: WorkRequestResource},
+        problems=(507,),
+    ),
+    Route(
+        "POST",
+        f"{API}/work-request/{{id:[0-9]+}}/abort/",
+        work_requests.abort_work_request,
+        Action.ABORT_WORK_REQUEST,
+        takes=EmptySubmission,
+        gives={200: WorkRequestResource},
+        problems=(507,),
     ),
     Route(
         "GET",

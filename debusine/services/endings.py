@@ -46,7 +46,7 @@ def end_attempt(uow: UnitOfWork, attempt: Attempt, outcome: Outcome) -> None:
     """Record what became of an attempt; one that its worker completed is let go of."""
     ended = attempt.end(outcome, at=uow.now)
     uow.attempts.save(ended.release(at=uow.now) if outcome is Outcome.COMPLETED else ended, expecting=attempt)
-    uow.publish(AttemptEnded(attempt.work_request, attempt.worker, attempt.number))
+    uow.publish(AttemptEnded(attempt.work_request, attempt.worker, attempt.number, outcome))
 
 
 def current_attempt(uow: UnitOfWork, work_request: WorkRequest) -> Attempt:

@@ -4,7 +4,7 @@ from collections.abc import Set
 from typing import TypeAlias
 
 from debusine.db.unit_of_work import UnitOfWork
-from debusine.domain.accounts import Subject
+from debusine.domain.accounts import Subject, User
 from debusine.domain.artifacts import Artifact
 from debusine.domain.errors import NotAuthenticated, NotFound, PermissionDenied
 from debusine.domain.rights import Action
@@ -16,9 +16,14 @@ from debusine.domain.workspaces import Workspace, WorkspaceNotFound
 Target: TypeAlias = Workspace | Artifact | WorkRequest | None
 
 READING = frozenset({Action.READ_WORKSPACE, Action.READ_ARTIFACT, Action.READ_WORK_REQUEST})
+#: What somebody unknown may at least ask for: public workspaces answer.
+OPEN = READING | {Action.ANYBODY}
 WORKERS_OWN = frozenset({Action.BE_A_WORKER, Action.COMPLETE_WORK_REQUEST})
 #: What a worker may do to what it made in its attempt.
 WRITING = frozenset({Action.CREATE_ARTIFACT, Action.UPLOAD_FILE, Action.RELATE_ARTIFACTS})
+SUPERUSERS = frozenset({Action.ADMINISTER, Action.RAISE_PRIORITY})
+#: What other users may not do to a work request than the one who asked for it.
+CREATORS = frozenset({Action.LOWER_PRIORITY})
 
 
 class NoCredentials(NotAuthenticated):
@@ -53,7 +58,7 @@ def authorize(uow: UnitOfWork, subject: Subject, action: Action, target: Target 
     if action is Action.ANYBODY:
         return
     if subject.user is not None:
-        _authorize_user(subject, action)
+        _authorize_user(subject, subject.user, action, target)
     elif subject.worker is not None:
         _authorize_worker(uow, subject, subject.worker, action, target)
     else:
@@ -88,8 +93,13 @@ def hidden(target: Workspace | Artifact | WorkRequest) -> NotFound:
     return Hidden("artifact" if isinstance(target, Artifact) else "work request", target.id)
 
 
-def _authorize_user(subject: Subject, action: Action) -> None:
-    if action in WORKERS_OWN or (action is Action.ADMINISTER and not (subject.user and subject.user.is_superuser)):
+def _authorize_user(subject: Subject, user: User, action: Action, target: Target) -> None:
+    if action in WORKERS_OWN:
+        raise NotAllowed(subject, action)
+    if user.is_superuser:
+        return
+    of_somebody_else = isinstance(target, WorkRequest) and target.created_by != user.id
+    if action in SUPERUSERS or (action in CREATORS and of_somebody_else):
         raise NotAllowed(subject, action)
 
 

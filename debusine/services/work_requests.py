@@ -1,4 +1,4 @@
-"""Work requests: submitted, shown, listed, aborted."""
+"""Work requests: submitted, shown, listed."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from debusine.domain.workspaces import Workspace
 from debusine.plugin import Task
 from debusine.protocol.cursors import Cursor
 from debusine.protocol.resources import WorkRequestSubmission
-from debusine.services import endings, event_reactions, rights, workspaces
+from debusine.services import event_reactions, rights, workspaces
 from debusine.services.lookups import ArtifactLookups
 from debusine.services.submissions import Tasks, check_lookups, find_task, structure_data
 
@@ -27,6 +27,8 @@ class View:
     #: The workspace's name.
     workspace: str
     artifacts: Sequence[int] = ()
+    #: The work request by which it was tried again.
+    superseded_by: int | None = None
 
 
 @frozen
@@ -54,11 +56,7 @@ def create(uow: UnitOfWork, subject: Subject, tasks: Tasks, submission: WorkRequ
 
 def get(uow: UnitOfWork, subject: Subject, work_request: int) -> View:
     """One work request; not found also when the subject may not see it."""
-    found = uow.work_requests.get_or_none(work_request)
-    if found is None:
-        raise rights.Hidden("work request", work_request)
-    rights.authorize(uow, subject, Action.READ_WORK_REQUEST, found)
-    return views(uow, [found])[0]
+    return view(uow, visible(uow, subject, work_request))
 
 
 def page(uow: UnitOfWork, subject: Subject, cursor: Cursor | None, size: int) -> Page:
@@ -72,20 +70,28 @@ def page(uow: UnitOfWork, subject: Subject, cursor: Cursor | None, size: int) ->
     return _page(views(uow, found[:size]), older=len(found) > size, newer=cursor is not None)
 
 
-def abort(uow: UnitOfWork, subject: Subject, work_request: int) -> View:
-    """Say that nobody wants it any more; ``IllegalTransition`` when it has ended already."""
-    found = uow.work_requests.get_or_none(work_request, lock=True)
+def visible(uow: UnitOfWork, subject: Subject, work_request: int, *, lock: bool = False) -> WorkRequest:
+    """A work request that the subject may see, else the error of what is not there; ``lock`` as in ``get``."""
+    found = uow.work_requests.get_or_none(work_request, lock=lock)
     if found is None:
         raise rights.Hidden("work request", work_request)
-    rights.authorize(uow, subject, Action.CREATE_WORK_REQUEST, uow.workspaces.get(found.workspace))
-    return views(uow, [endings.abort(uow, found, by=subject.user.id if subject.user else None)])[0]
+    rights.authorize(uow, subject, Action.READ_WORK_REQUEST, found)
+    return found
+
+
+def view(uow: UnitOfWork, work_request: WorkRequest) -> View:
+    """What the representation of one work request needs."""
+    return views(uow, [work_request])[0]
 
 
 def views(uow: UnitOfWork, work_requests: Sequence[WorkRequest]) -> Sequence[View]:
     """What representations need, in a constant number of statements."""
     names = uow.workspaces.names({work_request.workspace for work_request in work_requests})
-    artifacts = uow.artifacts.attached_to([work_request.id for work_request in work_requests])
-    return [View(found, names[found.workspace], artifacts[found.id]) for found in work_requests]
+    ids = [work_request.id for work_request in work_requests]
+    artifacts, superseding = uow.artifacts.attached_to(ids), uow.work_requests.superseding(ids)
+    return [
+        View(found, names[found.workspace], artifacts[found.id], superseding.get(found.id)) for found in work_requests
+    ]
 
 
 def _insert(

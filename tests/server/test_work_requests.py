@@ -48,6 +48,8 @@ async def test_a_submission_is_answered_by_its_representation(farm: Farm) -> Non
         "worker": None,
         "created_by": farm.people.user.id,
         "aborted_by": None,
+        "supersedes": None,
+        "superseded_by": None,
         "priority_base": 0,
         "priority_adjustment": 0,
         "workflow_data": {},

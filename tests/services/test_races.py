@@ -10,9 +10,10 @@ from attrs import evolve
 from debusine.db.repository import Overtaken
 from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.accounts import Subject
-from debusine.domain.errors import Conflict, IllegalTransition
+from debusine.domain.errors import Conflict
 from debusine.domain.work_requests import Outcome, Result, StaleAttempt, Status, WorkRequest
-from debusine.services import work_requests
+from debusine.services import aborts
+from debusine.services.aborts import CannotAbort
 from tests.work import Workshop
 
 ROUNDS = 8
@@ -109,7 +110,7 @@ async def test_of_a_report_and_an_abort_one_wins_and_both_learn_which(workshop: 
 
         after = await workshop.get(started.id)
         if after.status is Status.COMPLETED:
-            assert (reported, type(aborted)) == (None, IllegalTransition)
+            assert (reported, type(aborted)) == (None, CannotAbort)
         else:
             assert after.status is Status.ABORTED
             assert isinstance(reported, StaleAttempt)
@@ -140,7 +141,7 @@ async def test_what_has_ended_cannot_be_aborted(workshop: Workshop) -> None:
     worker, started = await running(workshop)
     await workshop.complete(worker, started.id)
 
-    with pytest.raises(IllegalTransition):
+    with pytest.raises(CannotAbort):
         await workshop.database.write(abort, workshop.user, started.id)
 
 
@@ -187,7 +188,7 @@ async def test_a_dependent_of_something_unfinished_or_aborted_stays_blocked(work
 
 
 def abort(uow: UnitOfWork, user: Subject, work_request: int) -> WorkRequest:
-    return work_requests.abort(uow, user, work_request).work_request
+    return aborts.abort(uow, user, work_request).work_request
 
 
 def block(uow: UnitOfWork, work_request: WorkRequest, dependencies: list[int]) -> WorkRequest:

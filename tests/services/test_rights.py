@@ -40,7 +40,7 @@ def make_objects(uow: UnitOfWork) -> Objects:
     store = uow.file_stores.insert(name="Default", backend="local", configuration={})
     private = uow.workspaces.insert(name="System", default_file_store=store.id)
     public = uow.workspaces.insert(name="Public", default_file_store=store.id, public=True)
-    alice = make_user(uow, "alice")[0]
+    alice, bob = make_user(uow, "alice")[0], make_user(uow, "bob")[0]
     worker, idle = make_worker(uow, "w1")[0], make_worker(uow, "w2")[0]
     demand = uow.queues.demand_id(Demand(task_name="noop", version=1))
 
@@ -69,7 +69,8 @@ def make_objects(uow: UnitOfWork) -> Objects:
     return Objects(
         subjects={
             "user": Subject(user=alice),
-            "superuser": Subject(user=evolve(alice, is_superuser=True)),
+            "other user": Subject(user=bob),
+            "superuser": Subject(user=evolve(bob, is_superuser=True)),
             "worker": Subject(worker=worker),
             "idle worker": Subject(worker=idle),
             "anonymous": ANONYMOUS,
@@ -103,10 +104,19 @@ WRITING = {
     "work request": {Action.CREATE_ARTIFACT},
 }
 OWN = {Action.BE_A_WORKER, Action.COMPLETE_WORK_REQUEST}
+SUPERUSERS = {Action.ADMINISTER, Action.RAISE_PRIORITY}
+READ = {Action.READ_WORKSPACE, Action.READ_ARTIFACT, Action.READ_WORK_REQUEST}
+MADE_IN_ITS_ATTEMPT = {Action.CREATE_ARTIFACT, Action.UPLOAD_FILE, Action.RELATE_ARTIFACTS}
 
 
 def expected_of_user(action: Action, target: str) -> str:
-    return DENIED if action in OWN | {Action.ADMINISTER} else OK
+    return DENIED if action in OWN | SUPERUSERS else OK
+
+
+def expected_of_other_user(action: Action, target: str) -> str:
+    if action is Action.LOWER_PRIORITY and target.endswith("work request"):
+        return DENIED
+    return expected_of_user(action, target)
 
 
 def expected_of_superuser(action: Action, target: str) -> str:
@@ -135,7 +145,7 @@ def expected_of_worker(action: Action, target: str) -> str:
     if target == "nothing":
         return DENIED
     if target in {"its work request", "made in its attempt"}:
-        return DENIED if action in {Action.CREATE_WORK_REQUEST, Action.ADMINISTER} else OK
+        return OK if action in READ | MADE_IN_ITS_ATTEMPT else DENIED
     if target in {"its input", "private workspace"}:
         return OK if action in READING else DENIED
     return HIDDEN
@@ -143,6 +153,7 @@ def expected_of_worker(action: Action, target: str) -> str:
 
 EXPECTED: dict[str, Callable[[Action, str], str]] = {
     "user": expected_of_user,
+    "other user": expected_of_other_user,
     "superuser": expected_of_superuser,
     "anonymous": expected_of_anonymous,
     "idle worker": expected_of_idle_worker,

@@ -5,17 +5,24 @@ from attrs import asdict
 
 from debusine.domain.errors import Invalid
 from debusine.protocol.cursors import Cursor
-from debusine.protocol.resources import CompletionReport, WorkRequestPage, WorkRequestResource, WorkRequestSubmission
+from debusine.protocol.resources import (
+    CompletionReport,
+    EmptySubmission,
+    WorkRequestPage,
+    WorkRequestResource,
+    WorkRequestSubmission,
+    WorkRequestUpdate,
+)
 from debusine.server.answers import empty_answer, json_answer
 from debusine.server.keys import DATABASE, SETTINGS, TASKS
 from debusine.server.requests import attempt_header, path_id, running_header, structured, subject
 from debusine.server.urls import Urls, urls
-from debusine.services import attempts, work_requests
+from debusine.services import aborts, attempts, priorities, retries, work_requests
 from debusine.services.work_requests import View
 
 
 async def create_work_request(request: web.Request) -> web.Response:
-    """``POST work-request/``."""
+    """Ask for work."""
     known = urls(request)  # before anything changes: it refuses a wrong Host
     submission = await structured(request, WorkRequestSubmission)
     database, tasks = request.app[DATABASE], request.app[TASKS]
@@ -24,13 +31,13 @@ async def create_work_request(request: web.Request) -> web.Response:
 
 
 async def get_work_request(request: web.Request) -> web.Response:
-    """``GET work-request/ID/``."""
+    """Describe a work request."""
     found = await request.app[DATABASE].read(work_requests.get, subject(request), path_id(request))
     return json_answer(resource_of(found, urls(request)))
 
 
 async def list_work_requests(request: web.Request) -> web.Response:
-    """``GET work-request/``."""
+    """List the work requests, newest first."""
     cursor = Cursor.parse(request.query["cursor"]) if "cursor" in request.query else None
     size = page_size(request)
     page = await request.app[DATABASE].read(work_requests.page, subject(request), cursor, size)
@@ -44,8 +51,35 @@ async def list_work_requests(request: web.Request) -> web.Response:
     )
 
 
+async def update_work_request(request: web.Request) -> web.Response:
+    """Change the priority of a work request."""
+    known = urls(request)
+    update = await structured(request, WorkRequestUpdate)
+    changed = await request.app[DATABASE].write(
+        priorities.adjust, subject(request), path_id(request), update.priority_adjustment
+    )
+    return json_answer(resource_of(changed, known))
+
+
+async def retry_work_request(request: web.Request) -> web.Response:
+    """Ask again for what was aborted or has failed; the answer is the new work request."""
+    known = urls(request)
+    await _expect_nothing(request)
+    database, tasks = request.app[DATABASE], request.app[TASKS]
+    created = await database.write(retries.retry, subject(request), tasks, path_id(request))
+    return json_answer(resource_of(created, known))
+
+
+async def abort_work_request(request: web.Request) -> web.Response:
+    """Abort a work request that has not ended."""
+    known = urls(request)
+    await _expect_nothing(request)
+    aborted = await request.app[DATABASE].write(aborts.abort, subject(request), path_id(request))
+    return json_answer(resource_of(aborted, known))
+
+
 async def get_next_for_worker(request: web.Request) -> web.Response:
-    """``GET work-request/get-next-for-worker/``."""
+    """Give a worker something to do."""
     known, running = urls(request), running_header(request)
     handed_out = await request.app[DATABASE].write(attempts.get_next, subject(request), running)
     if handed_out is None:
@@ -54,7 +88,7 @@ async def get_next_for_worker(request: web.Request) -> web.Response:
 
 
 async def complete_work_request(request: web.Request) -> web.Response:
-    """``PUT work-request/ID/completed/``."""
+    """Take down how a worker's attempt ended."""
     report = await structured(request, CompletionReport)
     database, number = request.app[DATABASE], attempt_header(request)
     await database.write(attempts.complete, subject(request), path_id(request), number, report)
@@ -70,6 +104,7 @@ def resource_of(view: View, known: Urls) -> WorkRequestResource:
         url=known.work_request(view.workspace, work_request.id),
         duration=work_request.duration,
         artifacts=list(view.artifacts),
+        superseded_by=view.superseded_by,
         scope=known.scope,
         workspace=view.workspace,
     )
@@ -87,6 +122,11 @@ def page_size(request: web.Request) -> int:
         message = f"This must be a whole number from 1 to {limits.max_page_size}."
         raise Invalid("Invalid query", validation_errors={"page_size": [message]})
     return int(text)
+
+
+async def _expect_nothing(request: web.Request) -> None:
+    if request.body_exists:
+        await structured(request, EmptySubmission)
 
 
 def _url_of(request: web.Request, known: Urls, cursor: Cursor | None) -> str | None:
