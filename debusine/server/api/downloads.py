@@ -10,6 +10,7 @@ from http import HTTPStatus
 from aiohttp import hdrs, web
 
 from debusine.domain.errors import NotFound
+from debusine.domain.files import ArtifactPath
 from debusine.protocol.ranges import parse_range
 from debusine.server.api.files import artifact_path
 from debusine.server.content_headers import attachment, http_date, safe_content_type
@@ -89,9 +90,15 @@ def _wish(request: web.Request) -> Wish:
         subject=subject(request),
         workspace=request.match_info["workspace"],
         artifact=path_id(request),
-        path=artifact_path(request) if request.match_info["path"] else None,
+        path=_path(request, directory=archive is not None),
         archive=archive is not None,
     )
+
+
+def _path(request: web.Request, *, directory: bool) -> ArtifactPath | None:
+    """The path of a file or, with or without a slash at its end, of a directory; None: the whole artifact."""
+    path = request.match_info["path"].removesuffix("/") if directory else request.match_info["path"]
+    return artifact_path(request, path) if path else None
 
 
 async def _send_file(request: web.Request, found: Download) -> web.StreamResponse:

@@ -24,9 +24,8 @@ async def put_file(request: web.Request) -> web.Response:
     return _taken(await request.app[UPLOADS].receive(_wanted(request), part, body))
 
 
-def artifact_path(request: web.Request) -> ArtifactPath:
+def artifact_path(request: web.Request, path: str) -> ArtifactPath:
     """The path of a file, from the request's path; ``InvalidPath`` when a slash hides in it as ``%2F``."""
-    path = request.match_info["path"]
     if "%2f" in request.raw_path.partition("?")[0].lower():
         raise InvalidPath(path, "it has a slash that is written as %2F")
     return ArtifactPath(path)
@@ -36,7 +35,7 @@ def _wanted(request: web.Request) -> Wanted:
     return Wanted(
         subject=subject(request),
         artifact=path_id(request),
-        path=artifact_path(request),
+        path=artifact_path(request, request.match_info["path"]),
         attempt=attempt_header(request),
     )
 
