@@ -57,9 +57,7 @@ class OutboxRepository(Repository[OutboxEntry]):
         """Take what has waited longest in hand; ``at`` is our time, ``now`` and ``until`` are the database's."""
         found = _due([method], at=at, now=now).limit(limit).with_for_update(skip_locked=True)
         entries = self._all(found)
-        claimed = [
-            evolve(entry, tries=entry.tries + 1, server=server, leased_until=until, due_at=at) for entry in entries
-        ]
+        claimed = [evolve(entry, tries=entry.tries + 1, server=server, leased_until=until) for entry in entries]
         for before, after in zip(entries, claimed, strict=True):
             self.save(after, expecting=before)
         return claimed
@@ -80,8 +78,8 @@ class OutboxRepository(Repository[OutboxEntry]):
 
     def count_by_state(self) -> Mapping[OutboxState, int]:
         """How many there are in each state."""
-        statement = sa.select(_outbox.c.state, sa.func.count()).group_by(_outbox.c.state)
-        return {state: count for state, count in self.connection.execute(statement)}
+        statement = sa.select(_outbox.c.state, sa.func.count().label("count")).group_by(_outbox.c.state)
+        return {row.state: row.count for row in self.connection.execute(statement)}
 
     def forget_ended(self, *, before: datetime, limit: int) -> int:
         """Drop those that ended before a moment, with their deliveries; returns how many."""

@@ -12,6 +12,7 @@ from typing import Any
 import pluggy
 
 from debusine.plugin.file_store import FileStoreBackend
+from debusine.plugin.notification import NotificationMethod
 from debusine.plugin.scheduler import SchedulerPolicy
 from debusine.plugin.task import Task
 
@@ -33,6 +34,24 @@ class FileStoreHooks:
                 from debusine_filestore_tape.backend import TapeFileStore
 
                 yield TapeFileStore
+        """
+        raise NotImplementedError
+
+
+class NotificationMethodHooks:
+    """Hooks that the server calls for ways to tell people something."""
+
+    @hookspec
+    def debusine_notification_methods(self) -> Iterable[type[NotificationMethod[Any]]]:
+        """Yield the notification methods of this plugin.
+
+        .. code-block:: python
+
+            @hookimpl
+            def debusine_notification_methods():
+                from debusine_notify_pigeon.method import Pigeon
+
+                yield Pigeon
         """
         raise NotImplementedError
 

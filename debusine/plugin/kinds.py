@@ -1,12 +1,14 @@
 """The kinds of class that plugins offer, and what each class must have."""
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
 from attrs import frozen
 
 from debusine.plugin.file_store import FileStoreBackend
+from debusine.plugin.notification import NotificationMethod
 from debusine.plugin.scheduler import SchedulerPolicy
 from debusine.plugin.task import Task
 
@@ -21,6 +23,8 @@ class Kind:
     base: type[Any]
     #: The attribute that holds the attrs class of its settings.
     settings: str
+    #: Attributes that must be mappings.
+    mappings: tuple[str, ...] = ()
 
     def reason_against(self, offered: Any) -> str | None:
         """Why something that a hook yields is not a class of this kind; None: it is one."""
@@ -34,9 +38,13 @@ class Kind:
         settings = getattr(offered, self.settings, None)
         if not isinstance(settings, type) or not attrs.has(settings):
             return f"its {self.settings} is not an attrs class"
-        return None
+        wrong = [each for each in self.mappings if not isinstance(getattr(offered, each, None), Mapping)]
+        return f"its {wrong[0]} is not a mapping" if wrong else None
 
 
 FILE_STORE = Kind("file store backend", "debusine_file_stores", FileStoreBackend, "Options")
+NOTIFICATION_METHOD = Kind(
+    "notification method", "debusine_notification_methods", NotificationMethod, "Options", mappings=("data_schema",)
+)
 SCHEDULER_POLICY = Kind("scheduler policy", "debusine_scheduler_policies", SchedulerPolicy, "Options")
 TASK = Kind("task", "debusine_tasks", Task, "Data")

@@ -9,8 +9,9 @@ import pluggy
 from attrs import Factory, define, frozen
 
 from debusine.plugin.file_store import FileStoreBackend
-from debusine.plugin.hookspecs import FileStoreHooks, SchedulerPolicyHooks, TaskHooks
-from debusine.plugin.kinds import FILE_STORE, SCHEDULER_POLICY, TASK, Kind
+from debusine.plugin.hookspecs import FileStoreHooks, NotificationMethodHooks, SchedulerPolicyHooks, TaskHooks
+from debusine.plugin.kinds import FILE_STORE, NOTIFICATION_METHOD, SCHEDULER_POLICY, TASK, Kind
+from debusine.plugin.notification import NotificationMethod
 from debusine.plugin.registry import Registry
 from debusine.plugin.scheduler import SchedulerPolicy
 from debusine.plugin.task import Task
@@ -80,7 +81,7 @@ class PluginManager:
     def __init__(self, entry_points: Iterable[EntryPoint]) -> None:
         """Import the given plugins; ``load()`` finds those that are installed."""
         self._hooks = pluggy.PluginManager(GROUP)
-        for specifications in (FileStoreHooks, SchedulerPolicyHooks, TaskHooks):
+        for specifications in (FileStoreHooks, NotificationMethodHooks, SchedulerPolicyHooks, TaskHooks):
             self._hooks.add_hookspecs(specifications)
         self._plugins: dict[str, _Plugin] = {}
         self._offers: dict[str, list[tuple[str, type[Any]]]] = {}
@@ -96,6 +97,10 @@ class PluginManager:
         """The file store backends by name; ``DuplicateName`` when two plugins offer one name."""
         return self._registry(FILE_STORE)
 
+    def notification_methods(self) -> Registry[type[NotificationMethod[Any]]]:
+        """The notification methods by name; ``DuplicateName`` when two plugins offer one name."""
+        return self._registry(NOTIFICATION_METHOD)
+
     def scheduler_policies(self) -> Registry[type[SchedulerPolicy[Any]]]:
         """The scheduler policies by name; ``DuplicateName`` when two plugins offer one name."""
         return self._registry(SCHEDULER_POLICY)
@@ -106,7 +111,7 @@ class PluginManager:
 
     def loaded(self) -> list[LoadedPlugin]:
         """Every plugin with all that it offers; calls every hook."""
-        for kind in (FILE_STORE, SCHEDULER_POLICY, TASK):
+        for kind in (FILE_STORE, NOTIFICATION_METHOD, SCHEDULER_POLICY, TASK):
             self._collect(kind)
         return [self._row(plugin) for plugin in self._plugins.values()]
 

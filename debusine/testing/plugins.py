@@ -6,7 +6,7 @@ from typing import Any
 
 from attrs import frozen
 
-from debusine.plugin import FileStoreBackend, SchedulerPolicy, Task, hookimpl
+from debusine.plugin import FileStoreBackend, NotificationMethod, SchedulerPolicy, Task, hookimpl
 from debusine.plugin.manager import PluginManager
 
 
@@ -36,6 +36,7 @@ def entry_point(name: str, *, distribution: str = "test", **hooks: Iterable[type
 def plugin_manager(
     *,
     file_stores: Iterable[type[FileStoreBackend[Any]]] = (),
+    notification_methods: Iterable[type[NotificationMethod[Any]]] = (),
     scheduler_policies: Iterable[type[SchedulerPolicy[Any]]] = (),
     tasks: Iterable[type[Task[Any]]] = (),
 ) -> PluginManager:
@@ -43,6 +44,7 @@ def plugin_manager(
     point = entry_point(
         "plugin",
         debusine_file_stores=file_stores,
+        debusine_notification_methods=notification_methods,
         debusine_scheduler_policies=scheduler_policies,
         debusine_tasks=tasks,
     )
