@@ -1,0 +1,59 @@
+"""One real server for all tests here, on SQLite and on PostgreSQL, and who speaks to it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.postgresql import PostgreSQLServer
+from tests.wire.api import Api
+from tests.wire.server import Server, new_name, running_server
+from tests.wire.workers import HandWorker, connected
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """The server of the session: each test runs on both databases, and makes what it needs."""
+    if request.param == "sqlite":
+        with running_server() as server:
+            yield server
+        return
+    databases: PostgreSQLServer = request.getfixturevalue("postgresql_server")
+    url = databases.create_database(template=request.getfixturevalue("postgresql_template"))
+    with running_server(url) as server:
+        yield server
+    databases.drop_database(url)
+
+
+@pytest.fixture(scope="session")
+def user(server: Server) -> Api:
+    """A user."""
+    return Api(server.address, server.user_key())
+
+
+@pytest.fixture
+def nobody(user: Api) -> Api:
+    """Somebody without a key."""
+    return user.by(None)
+
+
+@pytest.fixture(scope="session")
+def public(server: Server) -> str:
+    """The name of a workspace that everybody may read."""
+    name = new_name()
+    server.operate("workspace create", name=name, public=True)
+    return name
+
+
+@pytest.fixture
+def idle(server: Server, user: Api) -> Iterator[Api]:
+    """A new worker that is not connected, on a farm where nothing waits."""
+    user.abort_everything()
+    yield user.by(server.worker_key())
+    user.abort_everything()
+
+
+@pytest.fixture
+def worker(idle: Api) -> Iterator[HandWorker]:
+    """A new worker that can run every task, on a farm where nothing waits."""
+    with connected(idle) as worker:
+        yield worker
