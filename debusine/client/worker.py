@@ -31,6 +31,12 @@ class Message:
     text: str | None = None
     reason_code: str | None = None
     reason: str | None = None
+    #: What the message is about, if about one work request.
+    work_request_id: int | None = None
+    attempt: int | None = None
+
+
+_TOLD = {"text": str, "reason_code": str, "reason": str, "work_request_id": int, "attempt": int}
 
 
 class WorkerClient:
@@ -93,8 +99,8 @@ def _message(text: str) -> Message | None:
     if not isinstance(value, dict):
         logger.warning("The server said something that is no JSON object; it is ignored")
         return None
-    known = {key: value.get(key) for key in ("text", "reason_code", "reason")}
-    return Message(**{key: told for key, told in known.items() if isinstance(told, str)})
+    known: dict[str, Any] = {key: value[key] for key, kind in _TOLD.items() if type(value.get(key)) is kind}
+    return Message(**known)
 
 
 def _running(attempts: Iterable[tuple[int, int]]) -> dict[str, str]:

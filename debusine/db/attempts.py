@@ -46,6 +46,10 @@ class AttemptRepository(Repository[Attempt]):
         """The attempts that a worker may still be busy with, oldest first."""
         return self._all(_UNRELEASED_OF, {"worker": worker})
 
+    def over_and_unreleased_of(self, workers: Collection[int]) -> Sequence[Attempt]:
+        """The attempts that have ended without some workers' knowledge: they may still be busy with them."""
+        return self._all(_OVER_AND_UNRELEASED_OF, {"workers": list(workers)})
+
     def release(self, attempts: Collection[int], at: datetime) -> None:
         """Note that their worker does nothing more for some attempts."""
         if attempts:
@@ -65,4 +69,7 @@ _HANDED = (
     .order_by(_attempts.c.number.desc())
     .limit(1)
 )
+_OVER_AND_UNRELEASED_OF = _SELECT.where(
+    UNRELEASED, _attempts.c.outcome.is_not(None), _attempts.c.worker.in_(sa.bindparam("workers", expanding=True))
+).order_by(_attempts.c.id)
 _UNRELEASED_OF = _SELECT.where(UNRELEASED, _attempts.c.worker == sa.bindparam("worker")).order_by(_attempts.c.id)

@@ -11,6 +11,8 @@ class Text(StrEnum):
     REQUEST_DYNAMIC_METADATA = "request_dynamic_metadata"
     WORK_REQUEST_AVAILABLE = "work_request_available"
     WORK_REQUEST_COMPLETED = "work_request_completed"
+    #: For workers that count attempts: one that they run, ``work_request_id`` and ``attempt``, is wanted no more.
+    WORK_REQUEST_ABORTED = "work_request_aborted"
 
 
 #: The only reason code that listeners know.

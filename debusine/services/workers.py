@@ -41,6 +41,8 @@ class Connection:
     worker: Worker
     #: Whether the worker has, or may have, something in hand.
     work_available: bool
+    #: What the worker runs, as (work request, attempt), although nobody wants it any more.
+    stale: Collection[tuple[int, int]] = ()
 
 
 def register(uow: UnitOfWork, registration: WorkerRegistration) -> Worker:
@@ -90,7 +92,7 @@ def connect(uow: UnitOfWork, worker: int, server: int, running: Running | None) 
         let_go(uow, worker, running)
     uow.publish(WorkerChanged(worker))
     busy = uow.work_requests.running_or_pending_exists(worker) or uow.attempts.latest_of_worker(worker) is not None
-    return Connection(after, work_available=busy)
+    return Connection(after, work_available=busy, stale=_stale(uow, worker, running or ()))
 
 
 def disconnect(uow: UnitOfWork, worker: int, connection: int) -> None:
@@ -105,6 +107,11 @@ def disconnect(uow: UnitOfWork, worker: int, connection: int) -> None:
 def forget_connections(uow: UnitOfWork, servers: Collection[int]) -> None:
     """Mark the workers disconnected whose sockets these servers held: they are dead."""
     uow.workers.forget_connections(servers)
+
+
+def _stale(uow: UnitOfWork, worker: int, running: Running) -> Collection[tuple[int, int]]:
+    wanted = {(each.id, each.attempt) for each in uow.work_requests.running(worker)} if running else set()
+    return sorted(set(running) - wanted)
 
 
 def _flat(value: object) -> bool:

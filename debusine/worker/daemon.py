@@ -4,18 +4,22 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
+from typing import TypeAlias
 
 from attrs import define, field
 
-from debusine.client import Refused, WorkerClient
+from debusine.client import Message, Refused, WorkerClient
 from debusine.domain.errors import DebusineError
 from debusine.protocol.messages import TOKEN_DISABLED, Text
-from debusine.protocol.resources import WorkRequestResource
+from debusine.protocol.resources import CompletionReport, WorkRequestResource
 from debusine.worker.attempts import Attempts
 from debusine.worker.capabilities import describe_machine
 from debusine.worker.reports import Reports, WaitingReport
 
 logger = logging.getLogger(__name__)
+
+#: Work request, attempt.
+Key: TypeAlias = tuple[int, int]
 
 #: Seconds; a server that is silent for longer than half as much again is taken for gone.
 HEARTBEAT = 10.0
@@ -39,9 +43,13 @@ class Daemon:
     #: Gives the seconds before the next try to reach the server.
     delay: Callable[[], float] = pause
     #: What this process still has to do with, as (work request, attempt).
-    running: set[tuple[int, int]] = field(factory=set, init=False)
+    running: set[Key] = field(factory=set, init=False)
     _work_available: asyncio.Event = field(factory=asyncio.Event, init=False)
     _metadata_wanted: asyncio.Event = field(factory=asyncio.Event, init=False)
+    #: What is being carried out.
+    _run: tuple[Key, asyncio.Task[CompletionReport | None]] | None = field(default=None, init=False)
+    #: What the server last said that nobody wants.
+    _unwanted: Key | None = field(default=None, init=False)
 
     async def run(self) -> None:
         """Serve until cancelled; what runs then is ended."""
@@ -57,14 +65,14 @@ class Daemon:
             try:
                 async with self.server.listen(self.running, heartbeat=HEARTBEAT) as messages:
                     async for message in messages:
-                        self._heed(message.text, message.reason_code, message.reason)
+                        self._heed(message)
                 logger.info("The server closed the connection")
             except (DebusineError, OSError) as error:
                 logger.warning("Error connecting: %s", error)
             await asyncio.sleep(self.delay())
 
-    def _heed(self, text: str | None, reason_code: str | None, reason: str | None) -> None:
-        match text:
+    def _heed(self, message: Message) -> None:
+        match message.text:
             case Text.CONNECTED:
                 logger.info("Connected to %s", self.server.connection.access.api_url)
                 self._metadata_wanted.set()
@@ -72,12 +80,28 @@ class Daemon:
                 self._metadata_wanted.set()
             case Text.WORK_REQUEST_AVAILABLE:
                 self._work_available.set()
-            case None if reason_code == TOKEN_DISABLED:
+            case Text.WORK_REQUEST_ABORTED if message.work_request_id is not None:
+                self._drop((message.work_request_id, message.attempt or 0))
+            case None if message.reason_code == TOKEN_DISABLED:
                 logger.warning("The worker's token is disabled; enable the worker: debusine-admin worker enable NAME")
-            case None if reason:
-                logger.warning("Disconnected. Reason: %s", reason)
+            case None if message.reason:
+                logger.warning("Disconnected. Reason: %s", message.reason)
             case _:
-                logger.debug("The server said %r, which means nothing to this worker", text)
+                logger.debug("The server said %r, which means nothing to this worker", message.text)
+
+    def _drop(self, unwanted: Key) -> None:
+        """Nobody wants an attempt any more: what runs of it ends, and then the server hears that this worker is free.
+
+        The server repeats itself until it has heard that.
+        """
+        self._unwanted = unwanted
+        self._end_unwanted_run()
+        self._work_available.set()
+
+    def _end_unwanted_run(self) -> None:
+        if self._run is not None and self._run[0] == self._unwanted:
+            logger.info("Work request %s, attempt %s is not wanted any more", *self._unwanted)
+            self._run[1].cancel()
 
     async def _tell_metadata(self) -> None:
         while True:
@@ -111,13 +135,30 @@ class Daemon:
         key = (work.id, work.attempt or 0)
         self.running.add(key)
         try:
-            report = await self.attempts.carry_out(work)
+            report = await self._result_of(work, key)
             if report is not None:
                 logger.info("Work request %s: %s", work.id, report.result)
                 kept = await asyncio.to_thread(self.reports.keep, work.id, work.attempt, report)
                 await self._deliver(kept)
         finally:
             self.running.discard(key)
+
+    async def _result_of(self, work: WorkRequestResource, key: Key) -> CompletionReport | None:
+        """What came of an attempt; None when nobody wants to know, and nothing of it is left then."""
+        run = asyncio.create_task(self.attempts.carry_out(work), name=f"work request {work.id}")
+        self._run = (key, run)
+        self._end_unwanted_run()  # the word may have come before the work itself
+        report = None
+        try:
+            report = await run
+        except asyncio.CancelledError:
+            if asyncio.current_task().cancelling():  # type: ignore[union-attr] # this worker itself is to stop
+                raise
+        finally:
+            self._run = None
+        if report is None:
+            self._work_available.set()  # the server does not know yet that this worker is free
+        return report
 
     async def _deliver(self, waiting: WaitingReport) -> None:
         """Tell the server a result, however long that takes; it decides whether the result still counts."""
@@ -133,6 +174,7 @@ class Daemon:
             await self.server.complete(waiting.work_request, waiting.report, attempt=waiting.attempt)
         except Refused as error:
             logger.warning("The result of work request %s is not accepted: %s", waiting.work_request, error)
+            self._work_available.set()  # the server may not know that this worker is free
             return error.status in LASTING
         except DebusineError as error:
             logger.warning("The result of work request %s cannot be told: %s", waiting.work_request, error)
@@ -140,5 +182,5 @@ class Daemon:
         return True
 
 
-def _key(waiting: WaitingReport) -> tuple[int, int]:
+def _key(waiting: WaitingReport) -> Key:
     return (waiting.work_request, waiting.attempt or 0)

@@ -33,14 +33,14 @@ class Speaker:
     def __init__(self, socket: web.WebSocketResponse, metadata_interval: float) -> None:
         self.socket = socket
         self.metadata_interval = metadata_interval
-        #: In order; a dictionary for the sake of its keys.
-        self._waiting: dict[Text, None] = {}
+        #: Messages in order; a dictionary for the sake of its keys.
+        self._waiting: dict[str, None] = {}
         self._farewell: Mapping[str, Any] | None = None
         self._something = asyncio.Event()
 
-    def say(self, text: Text) -> None:
+    def say(self, text: Text, **facts: Any) -> None:
         """Have something said soon; what waits to be said already is not said twice."""
-        self._waiting[text] = None
+        self._waiting[dumps(say(text, **facts)).decode()] = None
         self._something.set()
 
     def end(self, farewell: Mapping[str, Any]) -> None:
@@ -65,9 +65,9 @@ class Speaker:
             await self._something.wait()
             self._something.clear()
             while self._waiting and self._farewell is None:
-                text = next(iter(self._waiting))
-                del self._waiting[text]
-                await self.socket.send_str(dumps(say(text)).decode())
+                message = next(iter(self._waiting))
+                del self._waiting[message]
+                await self.socket.send_str(message)
         await say_and_close(self.socket, self._farewell)
 
     async def _ask_for_metadata(self) -> None:

@@ -12,7 +12,8 @@ from debusine.db.database import Database
 from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.accounts import Subject
 from debusine.domain.errors import Conflict, DebusineError, StorageFull, Unavailable
-from debusine.domain.events import ChangedElsewhere, Event, TokenDisabled, WorkRequestAssigned
+from debusine.domain.events import AttemptEnded, ChangedElsewhere, Event, TokenDisabled, WorkRequestAssigned
+from debusine.domain.work_requests import Attempt, Outcome
 from debusine.protocol.messages import TOKEN_DISABLED, Text, closing, rejection
 from debusine.scheduler.alarm import Alarm
 from debusine.server.keys import BACKGROUND, DATABASE, SERVER, SETTINGS
@@ -22,6 +23,9 @@ from debusine.services import workers
 from debusine.services.attempts import Running
 
 logger = logging.getLogger(__name__)
+
+#: Ends of attempts that their worker itself has brought about.
+KNOWN_TO_WORKER = {Outcome.COMPLETED, Outcome.GIVEN_BACK}
 
 
 @frozen(eq=False)
@@ -33,10 +37,17 @@ class WorkerSocket:
     #: The number of the connection, by which the rows know it.
     connection: int
     speaker: Speaker
+    #: Whether the worker counts attempts, so that it can be told that one is wanted no more; foreign ones do not.
+    counts_attempts: bool
+
+    def tell_to_end(self, work_request: int, attempt: int) -> None:
+        """Tell a worker that nobody wants what it runs, if it would understand."""
+        if self.counts_attempts:
+            self.speaker.say(Text.WORK_REQUEST_ABORTED, work_request_id=work_request, attempt=attempt)
 
 
 async def connect_worker(request: web.Request) -> web.StreamResponse:
-    """``GET ws/1.0/worker/connect/``: accept whoever comes, then say why not, or hold on to the worker."""
+    """Hold a worker's websocket; who is no enabled worker is told so by its first message."""
     running = running_header(request)
     limits = request.app[SETTINGS].limits
     socket = new_socket(limits)
@@ -68,14 +79,16 @@ class WorkerSockets:
         assert who.token is not None
         speaker = Speaker(socket, self.limits.metadata_interval)
         try:
-            held, work_available = await self._admit(who.worker.id, who.token.id, running, speaker)
+            held, connected = await self._admit(who.worker.id, who.token.id, running, speaker)
         except DebusineError as error:  # a socket cannot be answered by a problem any more
             logger.warning("Worker %s cannot be connected just now: %s", who.worker.id, error)
             return await say_and_close(socket, rejection("Service unavailable"))
         try:
             speaker.say(Text.CONNECTED)
             speaker.say(Text.REQUEST_DYNAMIC_METADATA)
-            if work_available:
+            for work_request, attempt in connected.stale:
+                held.tell_to_end(work_request, attempt)
+            if connected.work_available:
                 speaker.say(Text.WORK_REQUEST_AVAILABLE)
             await speaker.run()
         finally:
@@ -98,7 +111,7 @@ class WorkerSockets:
             logger.warning("The workers' sockets could not be checked: %s", error)
             return
         for each in held:
-            _bring_up_to_date(each, facts.admitted, each.worker in facts.unfetched)
+            _bring_up_to_date(each, facts)
 
     def close(self) -> None:
         """Ask all workers to connect again; the server stops."""
@@ -114,16 +127,16 @@ class WorkerSockets:
 
     async def _admit(
         self, worker: int, token: int, running: Running | None, speaker: Speaker
-    ) -> tuple[WorkerSocket, bool]:
-        """Write down that a worker is connected, and hold its socket; whether there is work for it, too."""
+    ) -> tuple[WorkerSocket, workers.Connection]:
+        """Write down that a worker is connected, and hold its socket."""
         self._arriving.append(worker)
         try:
             connected = await self.database.write(workers.connect, worker, self.server, running)
-            held = WorkerSocket(worker, token, connected.worker.connection, speaker)
+            held = WorkerSocket(worker, token, connected.worker.connection, speaker, running is not None)
             self._hold(held)
         finally:
             self._arriving.remove(worker)
-        return held, connected.work_available
+        return held, connected
 
     def _hold(self, held: WorkerSocket) -> None:
         older = self._sockets.get(held.worker)
@@ -145,6 +158,9 @@ class WorkerSockets:
         for event in events:
             if isinstance(event, WorkRequestAssigned) and (held := self._sockets.get(event.worker)):
                 held.speaker.say(Text.WORK_REQUEST_AVAILABLE)
+            elif isinstance(event, AttemptEnded) and (held := self._sockets.get(event.worker)):
+                if event.outcome not in KNOWN_TO_WORKER:
+                    held.tell_to_end(event.work_request, event.attempt)
             elif isinstance(event, TokenDisabled):
                 self._close_those_of(event.token)
             elif isinstance(event, ChangedElsewhere):
@@ -179,6 +195,8 @@ class Facts:
     unfetched: frozenset[int]
     #: Worker → connection, of those whose socket this server holds.
     connections: Mapping[int, int]
+    #: Attempts that have ended while their workers may still be busy with them.
+    over: Sequence[Attempt]
 
 
 def _facts(uow: UnitOfWork, server: int, held: Collection[int]) -> Facts:
@@ -186,16 +204,21 @@ def _facts(uow: UnitOfWork, server: int, held: Collection[int]) -> Facts:
         uow.workers.admitted(held, at=uow.now) if held else {},
         uow.work_requests.unfetched(held) if held else frozenset(),
         uow.workers.connections_of(server),
+        uow.attempts.over_and_unreleased_of(held) if held else (),
     )
 
 
-def _bring_up_to_date(held: WorkerSocket, admitted: Mapping[int, int], unfetched: bool) -> None:
-    if held.worker not in admitted:
-        held.speaker.end(_disabled())
-    elif admitted[held.worker] > held.connection:
-        held.speaker.end(closing("The worker has connected to another server"))
-    elif unfetched:
+def _bring_up_to_date(held: WorkerSocket, facts: Facts) -> None:
+    if held.worker not in facts.admitted:
+        return held.speaker.end(_disabled())
+    if facts.admitted[held.worker] > held.connection:
+        return held.speaker.end(closing("The worker has connected to another server"))
+    if held.worker in facts.unfetched:
         held.speaker.say(Text.WORK_REQUEST_AVAILABLE)
+    for attempt in facts.over:
+        if attempt.worker == held.worker:
+            held.tell_to_end(attempt.work_request, attempt.number)
+    return None
 
 
 def _disabled() -> dict[str, object]:
