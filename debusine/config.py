@@ -3,7 +3,7 @@
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from ipaddress import ip_network
 from pathlib import Path
@@ -45,6 +45,15 @@ def _positive(_instance: object, attribute: "Attribute[Any]", value: float) -> N
         raise ValueError(message)
 
 
+def _at_most(most: int) -> Callable[[object, "Attribute[Any]", float], None]:
+    def check(_instance: object, attribute: "Attribute[Any]", value: float) -> None:
+        if value > most:
+            message = f"{attribute.name} must be {most} at most"
+            raise ValueError(message)
+
+    return check
+
+
 def _host_and_port(_instance: object, _attribute: object, value: str) -> None:
     host, port = split_address(value)
     if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
@@ -80,6 +89,10 @@ class Limits:
     json_body: int = field(default=MiB, validator=_positive)
     #: Of the JSON body that declares an artifact.
     artifact_body: int = field(default=16 * MiB, validator=_positive)
+    #: Objects and arrays inside one another in a JSON body.
+    json_depth: int = field(default=32, validator=[_positive, _at_most(100)])
+    #: Strings, numbers, objects and so on in one JSON body, all together.
+    json_values: int = field(default=250_000, validator=_positive)
     #: Keys of one JSON object.
     json_keys: int = field(default=1000, validator=_positive)
     #: Characters of a JSON string.
@@ -88,6 +101,10 @@ class Limits:
     data_string: int = field(default=MiB, validator=_positive)
     #: Items of one JSON array.
     json_array: int = field(default=10_000, validator=_positive)
+    #: Of the JSON body by which a worker tells what it can do.
+    metadata: int = field(default=64 << 10, validator=_positive)
+    #: Items of one array in what a worker tells.
+    metadata_array: int = field(default=1000, validator=_positive)
     #: Files in one artifact.
     artifact_files: int = field(default=10_000, validator=_positive)
     #: Of the body of one upload request.
@@ -98,18 +115,26 @@ class Limits:
     artifact: int = field(default=200 * GiB, validator=_positive)
     #: Unfinished uploads of one user.
     open_uploads: int = field(default=10_000, validator=_positive)
+    #: After the last byte of an unfinished upload; then it is forgotten.
+    upload_idle: float = field(default=86_400.0, validator=_positive)
     #: Headers of one request.
     headers: int = field(default=64, validator=_positive)
     #: That a connection may be idle between two requests.
     keep_alive: float = field(default=75.0, validator=_positive)
     #: Without a byte of a body that was announced.
     slow_body: float = field(default=30.0, validator=_positive)
+    #: Without a byte of an answer being taken by who asked for it.
+    slow_reader: float = field(default=60.0, validator=_positive)
     #: Of one websocket message.
     websocket_frame: int = field(default=MiB, validator=_positive)
+    #: Messages that come in on one websocket within a minute.
+    websocket_rate: int = field(default=256, validator=_positive)
     #: Items on a page of a list, when the request does not say.
     page_size: int = field(default=10, validator=_positive)
     #: Items on a page of a list.
     max_page_size: int = field(default=500, validator=_positive)
+    #: Of the items on a page of a list; it ends with the one that goes beyond.
+    page_bytes: int = field(default=8 * MiB, validator=_positive)
     #: Between two pings on a websocket; half as long again in silence closes it.
     heartbeat: float = field(default=10.0, validator=_positive)
     #: That a worker may be disconnected before its work is given to another.

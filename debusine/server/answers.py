@@ -11,6 +11,14 @@ from debusine.protocol.problems import CONTENT_TYPE, Problem
 
 JSON = "application/json"
 
+#: On every answer; what serves content or pages adds its own.
+SECURITY_HEADERS = {
+    "Server": "debusine",  # without the versions of everything
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+}
+
 
 def json_answer(
     value: object, *, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None
