@@ -1,5 +1,7 @@
 """§2: every error is a problem, by exactly the header that clients compare."""
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.wire.api import Api
@@ -7,7 +9,7 @@ from tests.wire.raw import Raw
 from tests.wire.server import Server
 from tests.wire.websocket import opened
 
-ERRORS = {
+ERRORS: dict[str, Callable[[Api], tuple[Raw, int]]] = {
     "404 no such path": lambda user: (user.get("nowhere/"), 404),
     "404 unknown artifact": lambda user: (user.get("artifact/999999999/"), 404),
     "404 unknown artifact, no slash": lambda user: (user.get("artifact/999999999"), 404),

@@ -1,0 +1,134 @@
+"""§12: who gets what, and when."""
+
+from typing import Any
+
+import pytest
+
+from tests.wire.api import Api
+from tests.wire.server import Server
+from tests.wire.workers import MACHINE, METADATA, HandWorker, connected
+
+BOOTSTRAP: dict[str, Any] = {
+    "bootstrap_options": {"architecture": "i386"},
+    "bootstrap_repositories": [{"mirror": "http://mirror.example/debian", "suite": "bookworm"}],
+}
+
+
+def test_the_older_of_two_comes_first(user: Api, idle: Api) -> None:
+    """§12 order: created_at ascending."""
+    older, newer = (user.submit()["id"] for _ in range(2))
+    with connected(idle) as worker:
+        for number in (older, newer):
+            worker.get(number)
+            worker.complete(number).empty(200)
+
+
+def test_the_higher_priority_comes_first(server: Server, user: Api, idle: Api) -> None:
+    """§12 order: priority_base + priority_adjustment descending."""
+    low, usual, high = (user.submit()["id"] for _ in range(3))
+    chief = user.by(server.user_key(superuser=True))
+    for number, priority in ((low, -5), (high, 5)):
+        chief.send("PATCH", f"work-request/{number}/", {"priority_adjustment": priority}).json()
+    with connected(idle) as worker:
+        for number in (high, usual, low):
+            worker.get(number)
+            worker.complete(number).empty(200)
+
+
+def test_a_worker_has_one_at_a_time(user: Api, worker: HandWorker) -> None:
+    """§12 free worker: fewer than one running or assigned."""
+    first, second = (user.submit()["id"] for _ in range(2))
+    worker.get(first)
+    assert user.work_request(second)["worker"] is None
+    worker.complete(first).empty(200)
+    worker.get(second)
+
+
+def test_a_worker_is_free_only_while_it_is_connected(user: Api, idle: Api) -> None:
+    """§12 free worker: connected."""
+    number = user.submit()["id"]
+    idle.put("worker/dynamic-metadata/", dict(METADATA)).empty(204)
+    idle.get("work-request/get-next-for-worker/").empty(204)
+    with connected(idle) as worker:
+        worker.get(number)
+
+
+def test_new_metadata_count_at_once(user: Api, idle: Api) -> None:
+    """§12 the scheduler runs after each change of a worker, also of its metadata."""
+    number = user.submit()["id"]
+    with connected(idle, {**MACHINE, "lintian:version": 1}) as worker:
+        worker.ask_for_work().empty(204)
+        worker.tell_metadata()
+        worker.get(number)
+
+
+@pytest.mark.parametrize(
+    "lacking",
+    [
+        {"noop:version": 2},
+        {"noop:version": None},
+        {"system:worker_type": "signing"},
+    ],
+    ids=str,
+)
+def test_a_worker_that_does_not_fit_gets_nothing(server: Server, user: Api, idle: Api, lacking: dict[str, Any]) -> None:
+    """§12 can_run_on: version and type of worker."""
+    number = user.submit()["id"]
+    metadata = {key: value for key, value in {**METADATA, **lacking}.items() if value is not None}
+    with connected(idle, metadata) as unfit, connected(user.by(server.worker_key())) as fit:
+        fit.get(number)  # whoever could have had it first did not get it
+        unfit.ask_for_work().empty(204)
+
+
+def test_a_worker_of_another_architecture_gets_nothing(server: Server, user: Api, idle: Api) -> None:
+    """§12 can_run_on: the task's architecture is among the worker's."""
+    number = user.submit("mmdebstrap", BOOTSTRAP)["id"]
+    with connected(idle, {**METADATA, "system:architectures": ["amd64"]}) as unfit:
+        with connected(user.by(server.worker_key())) as fit:
+            fit.get(number)
+        unfit.ask_for_work().empty(204)
+
+
+def test_an_assigned_one_is_pending_still(user: Api, worker: HandWorker) -> None:
+    """§12 states: a pending request may be assigned before it runs."""
+    number = user.submit()["id"]
+    worker.socket.until("work_request_available")
+    shown = user.work_request(number)
+    assert (shown["status"], shown["started_at"]) == ("pending", None)
+    assert isinstance(shown["worker"], int)
+    assert shown["dynamic_task_data"] is not None
+
+
+def test_dynamic_data_is_computed_at_the_assignment(user: Api, worker: HandWorker) -> None:
+    """§12 the assignment computes configured and dynamic task data."""
+    data = {"source": "hello", "version": "1", "filename": "hello_1_amd64.build"}
+    log = user.artifact({"hello_1_amd64.build": b"log"}, category="debian:package-build-log", data=data)["id"]
+    number = user.submit("blhc", {"input": {"artifact": f"{log}@artifacts"}})["id"]
+    handed = worker.get(number)
+    assert handed["dynamic_task_data"]["input_artifact_id"] == log
+    assert handed["task_data"] == {"input": {"artifact": f"{log}@artifacts"}}
+
+
+def test_an_abort_is_not_told_to_a_foreign_worker(user: Api, worker: HandWorker) -> None:
+    """§12 abort: the worker hears nothing, goes on, uploads, reports; then it is free."""
+    number = user.submit()["id"]
+    worker.get(number)
+    user.post(f"work-request/{number}/abort/", {}).json()
+    late = worker.api.declare({}, "debusine:work-request-debug-logs", work_request=number)
+    worker.complete(number).empty(200)
+    next_one = user.submit()["id"]
+    worker.get(next_one)
+    assert user.work_request(number)["artifacts"] == []
+    assert user.get(f"artifact/{late['id']}/").json()["id"] == late["id"]
+
+
+def test_a_worker_whose_work_was_aborted_is_busy_until_it_says_so(user: Api, worker: HandWorker) -> None:
+    """§12, §20 busy after an abort until completed/ or the next get-next."""
+    number = user.submit()["id"]
+    worker.get(number)
+    user.post(f"work-request/{number}/abort/", {}).json()
+    waiting = user.submit()["id"]
+    assert user.work_request(waiting)["worker"] is None
+    answer = worker.ask_for_work()
+    handed = answer.json() if answer.status == 200 else worker.get(waiting)
+    assert handed["id"] == waiting
