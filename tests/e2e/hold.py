@@ -1,4 +1,7 @@
-"""A plugin for the tests: the task ``hold``, which runs until a file appears, so that a fault can be timed exactly."""
+"""A plugin for the tests: the task ``hold``, which runs until a file appears, so that a fault can be timed exactly.
+
+And the task ``stubborn``, which ignores the word to end, as does what it starts.
+"""
 
 from pathlib import Path
 
@@ -43,9 +46,42 @@ class Hold(Task[HoldData]):
         return Result.SUCCESS if done.returncode == 0 else Result.FAILURE
 
 
+STUBBORN = """
+import os, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if os.fork() == 0:
+    os.setsid()
+    os.fork()
+while True:
+    time.sleep(1)
+"""
+
+
+@frozen(kw_only=True)
+class StubbornData:
+    """How to start it; the mark stands in the command line of each of its processes."""
+
+    mark: str
+    wrapped_in: tuple[str, ...] = ()
+    sandbox: bool = False
+
+
+class Stubborn(Task[StubbornData]):
+    """Never ends by itself: three processes, two of them in a session of their own."""
+
+    name = "stubborn"
+    Data = StubbornData
+
+    async def run(self, context: TaskContext) -> Result:
+        command = [*self.data.wrapped_in, "/usr/bin/python3", "-c", STUBBORN, self.data.mark]
+        await context.run(command, log="stubborn.log", sandbox=self.data.sandbox)
+        return Result.SUCCESS
+
+
 @hookimpl
 def debusine_tasks():
     yield Hold
+    yield Stubborn
 '''
 
 

@@ -1,0 +1,92 @@
+"""An abort, or the end of the time, ends real processes: also those that will not, and those in namespaces."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.farm import Farm, Program, eventually
+
+pytestmark = pytest.mark.e2e
+
+#: Seconds from the abort until nothing is left (promise P26).
+PROMISED = 15.0
+
+#: The processes of the task ``stubborn``.
+STUBBORN = 3
+
+WAYS: dict[str, dict[str, Any]] = {
+    "in its own session": {},
+    "under the ids of a namespace": {
+        "wrapped_in": ["unshare", "--user", "--map-auto", "--map-root-user", "--setuid", "1000"],
+    },
+    "in a namespace of processes": {
+        "wrapped_in": ["unshare", "--user", "--map-auto", "--map-root-user", "--pid", "--fork", "--mount-proc"],
+    },
+    "in the sandbox": {"sandbox": True},
+}
+
+
+def processes(mark: str) -> set[int]:
+    """All processes whose command line has the mark; the keeper of the command and what wraps it are among them."""
+    found = set()
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            try:
+                command = Path(entry.path, "cmdline").read_bytes()
+            except OSError:
+                continue
+            if mark.encode() in command:
+                found.add(int(entry.name))
+    return found
+
+
+def begin(farm: Farm, mark: str, **data: Any) -> int:
+    """Have the task run, with all its processes."""
+    number = farm.create_work_request("stubborn", {"mark": mark, **data})
+    eventually("the processes run", lambda: len(processes(mark)) > STUBBORN)
+    return number
+
+
+def seconds_until_gone(mark: str) -> float:
+    begun = time.monotonic()
+    eventually("the processes are gone", lambda: not processes(mark), PROMISED)
+    return time.monotonic() - begun
+
+
+def abort(farm: Farm, number: int) -> dict[str, Any]:
+    shown: dict[str, Any] = farm.request("POST", f"/api/1.0/work-request/{number}/abort/", {}).json()
+    return shown
+
+
+@pytest.fixture
+def worker(farm: Farm) -> Program:
+    return farm.start_worker(farm.make_worker("builder"))
+
+
+def test_an_abort_ends_every_process_wherever_it_is_and_the_worker_goes_on(
+    farm: Farm, worker: Program, mark: Callable[[], str]
+) -> None:
+    for way in WAYS.values():
+        name = mark()
+        number = begin(farm, name, **way)
+        aborted = abort(farm, number)
+        seconds_until_gone(name)
+
+        assert (aborted["status"], aborted["result"], aborted["worker"]) == ("aborted", "", None)
+        assert farm.wait_for(farm.create_work_request("noop", {}), "completed")["result"] == "success"
+        assert farm.work_request(number)["status"] == "aborted"
+    assert "Traceback" not in worker.said()
+    assert farm.server is not None
+    assert "Traceback" not in farm.server.said()
+
+
+@pytest.fixture
+def mark(tmp_path: Path) -> Callable[[], str]:
+    """Makes words that stand in no other command line."""
+    numbers = iter(range(100))
+    return lambda: f"mark-of-{tmp_path.name}-{os.getpid()}-{next(numbers)}"
