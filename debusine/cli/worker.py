@@ -7,6 +7,7 @@ import os
 import pwd
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -18,7 +19,7 @@ from debusine.client import Access, Backoff, Client, Connection, WorkerClient
 from debusine.domain.errors import ConfigurationError, DebusineError
 from debusine.plugin.manager import PluginManager
 from debusine.worker.attempts import Attempts
-from debusine.worker.capabilities import Tasks, capabilities
+from debusine.worker.capabilities import Capability, Tasks, capabilities
 from debusine.worker.configuration import Configuration, read_configuration
 from debusine.worker.credentials import Credentials, InsecureCredentials
 from debusine.worker.daemon import Daemon
@@ -84,14 +85,14 @@ def main(check: bool, config_directory: Path | None) -> None:
 
 
 def show_capabilities(tasks: Tasks) -> int:
-    """Print a table of the tasks; the exit status: 0 all can run, 1 not all."""
+    """Print a table of the tasks; the exit status: 0 all can run that are for this worker, 1 not all."""
     table = Table("Task", "Version", "Can run", "What is missing")
     found = capabilities(tasks)
     for capability in found:
-        word = "no" if capability.problems else "yes"
+        word = "elsewhere" if capability.elsewhere else "no" if capability.problems else "yes"
         table.add_row(capability.task, str(capability.version), word, "\n".join(capability.problems))
     Console().print(table)
-    return int(any(capability.problems for capability in found))
+    return int(any(_missing(found)))
 
 
 def serve(configuration: Configuration, tasks: Tasks) -> None:
@@ -174,10 +175,16 @@ def _log(configuration: Configuration) -> HideSecrets:
 
 def _warnings(tasks: Tasks, workplace: Workplace) -> list[str]:
     """What the operator should know before work comes, each sentence once."""
-    missing = {sentence: capability.task for capability in capabilities(tasks) for sentence in capability.problems}
+    missing = _missing(capabilities(tasks))
     return [f"{sentence}  (needed for {task} and perhaps others)" for sentence, task in missing.items()] + (
         workplace.problems()
     )
+
+
+def _missing(found: Sequence[Capability]) -> dict[str, str]:
+    """What this machine lacks → a task that needs it."""
+    here = (capability for capability in found if not capability.elsewhere)
+    return {sentence: capability.task for capability in here for sentence in capability.problems}
 
 
 def _as_other_user(program: Path) -> str:

@@ -1,5 +1,7 @@
 """Plain values into attrs classes and back: strict about types, exact about where an error is."""
 
+import keyword
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -26,6 +28,9 @@ from debusine.domain.lookups import MultipleLookup
 from debusine.domain.secrets import Secret
 
 T = TypeVar("T")
+
+#: A part of a path that is a field's name.
+_UNDERSCORED = re.compile(r"(?<=\.)(\w+)_\b")
 
 
 class InvalidFields(Invalid):
@@ -62,6 +67,7 @@ def errors_by_path(error: Exception) -> dict[str, list[str]]:
     # A root that no text has: messages and paths may hold any other mark.
     for line in cattrs.transform_error(error, path="\0", format_exception=_sentence):
         message, _, path = line.partition(" @ \0")
+        path = _UNDERSCORED.sub(_without_underscore, path)
         result.setdefault(path.removeprefix(".") or "non_field_errors", []).append(message)
     return result
 
@@ -172,7 +178,17 @@ def _validated(field: "attrs.Attribute[Any]", converter: cattrs.Converter) -> An
         field.validator(None, field, result)
         return result
 
-    return override(struct_hook=structure_and_validate)
+    return override(struct_hook=structure_and_validate, rename=_plain_name(field))
+
+
+def _without_underscore(part: re.Match[str]) -> str:
+    return part[1] if keyword.iskeyword(part[1]) else part[0]
+
+
+def _plain_name(field: "attrs.Attribute[Any]") -> str | None:
+    """The name in plain values of a field such as ``global_``, which Python could not take without the underscore."""
+    name = field.name.removesuffix("_")
+    return name if keyword.iskeyword(name) else None
 
 
 def _is_tuple(type_: object) -> bool:
@@ -204,7 +220,9 @@ def new_converter(*, forbid_extra_keys: bool = True) -> cattrs.Converter:
     @made.register_structure_hook_factory(attrs.has)
     def _classes(type_: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
         overrides: dict[str, Any] = {
-            field.name: _validated(field, converter) for field in attrs.fields(type_) if field.validator
+            field.name: _validated(field, converter) if field.validator else override(rename=_plain_name(field))
+            for field in attrs.fields(type_)
+            if field.validator or _plain_name(field)
         }
         inner = make_dict_structure_fn(
             type_,
@@ -218,7 +236,10 @@ def new_converter(*, forbid_extra_keys: bool = True) -> cattrs.Converter:
 
     @made.register_unstructure_hook_factory(attrs.has)
     def _plain(type_: Any, converter: cattrs.Converter) -> Callable[[Any], Any]:
-        return make_dict_unstructure_fn(type_, converter, _cattrs_use_alias=True)
+        renamed: dict[str, Any] = {
+            field.name: override(rename=_plain_name(field)) for field in attrs.fields(type_) if _plain_name(field)
+        }
+        return make_dict_unstructure_fn(type_, converter, _cattrs_use_alias=True, **renamed)
 
     return made
 

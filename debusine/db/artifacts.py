@@ -85,6 +85,17 @@ class RelationRepository(Repository[ArtifactRelation]):
             statement = statement.where(self.table.c.target == target)
         return self._all(statement)
 
+    def targets(self, artifacts: Collection[int], type_: RelationType | None = None) -> Sequence[tuple[int, int]]:
+        """Artifact and target of each relation that goes out from these artifacts, of one type or of any; by id."""
+        columns = self.table.c
+        found: list[tuple[int, int]] = []
+        for batch in batches(sorted(artifacts)):
+            statement = sa.select(columns.artifact, columns.target).where(columns.artifact.in_(batch))
+            if type_ is not None:
+                statement = statement.where(columns.type == type_)
+            found += [(row.artifact, row.target) for row in self.connection.execute(statement.order_by(columns.id))]
+        return found
+
 
 # Made once: to make a statement costs more than to run it.
 _ATTACH = (

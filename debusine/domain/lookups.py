@@ -7,6 +7,9 @@ from attrs import frozen
 
 from debusine.domain.errors import Invalid
 
+#: Characters of a lookup that an error repeats.
+LONGEST_SHOWN = 200
+
 #: An artifact's id, ``"ID@artifacts"``, or a name in a collection.
 SingleLookup: TypeAlias = int | str
 
@@ -22,7 +25,16 @@ class MultipleLookup:
 
 
 class UnresolvedLookup(Invalid):
-    """A lookup names nothing that the task could use."""
+    """A lookup names nothing that the task could use; ``field`` is its place in the data, if that is known."""
 
-    def __init__(self, lookup: object, reason: str) -> None:
-        super().__init__(f"The lookup {lookup!r} cannot be resolved", detail=reason)
+    def __init__(self, lookup: object, reason: str, field: str = "") -> None:
+        super().__init__(
+            f"The lookup {_shortened(lookup)} cannot be resolved",
+            detail=reason,
+            validation_errors={field: [f"{_shortened(lookup)}: {reason}"]} if field else None,
+        )
+
+
+def _shortened(lookup: object) -> str:
+    text = repr(lookup)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"

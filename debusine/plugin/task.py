@@ -47,12 +47,30 @@ class Lookups(ABC):
     """Resolves the lookups of task data, in the work request's workspace, inside a transaction."""
 
     @abstractmethod
-    def single(self, lookup: SingleLookup, *, categories: Collection[str] = ()) -> ArtifactFacts:
-        """The artifact that a lookup names; ``UnresolvedLookup`` when there is none, or of another category."""
+    def single(self, lookup: SingleLookup, *, categories: Collection[str] = (), field: str = "") -> ArtifactFacts:
+        """The artifact that a lookup names; ``UnresolvedLookup`` when there is none, or of another category.
+
+        ``field``: where the lookup stands in the data, for the error: ``input.source_artifact``.
+        """
 
     @abstractmethod
-    def multiple(self, lookup: MultipleLookup, *, categories: Collection[str] = ()) -> Sequence[ArtifactFacts]:
+    def multiple(
+        self, lookup: MultipleLookup, *, categories: Collection[str] = (), field: str = ""
+    ) -> Sequence[ArtifactFacts]:
         """The artifacts that a lookup names, in its order."""
+
+    @abstractmethod
+    def related(
+        self,
+        artifacts: Collection[ArtifactFacts],
+        type: RelationType | None = None,  # noqa: A002 - the protocol's word
+        *,
+        categories: Collection[str] = (),
+    ) -> Mapping[int, Sequence[ArtifactFacts]]:
+        """Those that each of these artifacts (by id) says it relates to in this way, or in any; some have none.
+
+        What is of another category, hidden, expired or incomplete is left out.
+        """
 
 
 class TaskContext(ABC):
@@ -180,15 +198,16 @@ def default_verdict(metadata: Metadata, demand: Demand) -> Verdict:
 
 
 def _reasons_against(metadata: Metadata, demand: Demand) -> Sequence[str]:
-    reasons = []
+    reasons: list[str] = []
     kind = metadata.get("system:worker_type", "external")
     if kind != WORKER_TYPES.get(demand.task_type):
         reasons.append(f"it is a worker of type {kind}, not for {demand.task_type} tasks")
     version = metadata.get(f"{demand.task_name}:version")
     if version != demand.version:
         reasons.append(f"it offers {demand.task_name} in version {version}, not {demand.version}")
-    if demand.architecture and demand.architecture not in _strings(metadata.get("system:architectures")):
-        reasons.append(f"it cannot run {demand.architecture}")
+    architecture = demand.architecture or metadata.get("system:host_architecture")
+    if architecture is not None and architecture not in _strings(metadata.get("system:architectures")):
+        reasons.append(f"it cannot run {architecture}")
     reasons += [f"it does not report {key}" for key in demand.requires if metadata.get(key) is not True]
     return reasons
 

@@ -59,7 +59,8 @@ def _unassigned(uow: UnitOfWork, tasks: Tasks, work_request: WorkRequest) -> Exp
         Obstacles(worker.name, (*_state(worker, admitted, idle), *_verdict(tasks, worker, demand)))
         for worker in workers
     ]
-    return Explanation(_summary(obstacles), obstacles)
+    capable = any(worker.connected() and not _verdict(tasks, worker, demand) for worker in workers)
+    return Explanation(_summary(obstacles, demand, capable=capable), obstacles)
 
 
 def _state(worker: Worker, admitted: Mapping[int, int], idle: Collection[int]) -> Iterator[str]:
@@ -75,9 +76,11 @@ def _verdict(tasks: Tasks, worker: Worker, demand: Demand) -> Sequence[str]:
     return verdict(tasks, worker.metadata(), demand).reasons
 
 
-def _summary(obstacles: Sequence[Obstacles]) -> str:
+def _summary(obstacles: Sequence[Obstacles], demand: Demand, *, capable: bool) -> str:
     if not obstacles:
         return "There is no worker"
+    if not capable:
+        return f"No connected worker can run {demand.task_name}"
     if any(not each.reasons for each in obstacles):
         return "A worker is free for it; it will be assigned in a moment, or more urgent work goes first"
     return "No worker can take it now"

@@ -1,17 +1,21 @@
 """Lookups: what the names in task data mean, at the submission and again at the assignment."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 
+from debusine.db.batches import batches
 from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.accounts import Subject
-from debusine.domain.artifacts import Artifact
+from debusine.domain.artifacts import Artifact, RelationType
 from debusine.domain.lookups import MultipleLookup, SingleLookup, UnresolvedLookup
 from debusine.domain.rights import Action
 from debusine.plugin import ArtifactFacts, Lookups
 from debusine.services.rights import may
 
 SUFFIX = "@artifacts"
+
+#: No database counts further.
+LAST_ID = 2**63 - 1
 
 
 class ArtifactLookups(Lookups):
@@ -30,48 +34,78 @@ class ArtifactLookups(Lookups):
         """The artifacts that were given out so far: what the worker will have to read."""
         return tuple(sorted(self._given))
 
-    def single(self, lookup: SingleLookup, *, categories: Collection[str] = ()) -> ArtifactFacts:
+    def single(self, lookup: SingleLookup, *, categories: Collection[str] = (), field: str = "") -> ArtifactFacts:
         """The artifact with this id."""
-        return self.multiple(MultipleLookup((lookup,)), categories=categories)[0]
+        return self._resolve([(lookup, field)], categories)[0]
 
-    def multiple(self, lookup: MultipleLookup, *, categories: Collection[str] = ()) -> Sequence[ArtifactFacts]:
+    def multiple(
+        self, lookup: MultipleLookup, *, categories: Collection[str] = (), field: str = ""
+    ) -> Sequence[ArtifactFacts]:
         """The artifacts with these ids, in their order."""
-        wanted = [(item, artifact_id(item)) for item in lookup.items]
-        self._find({id_ for _, id_ in wanted} - self._known.keys())
-        found = [self._fitting(item, id_, categories) for item, id_ in wanted]
+        places = [(item, field and f"{field}[{index}]") for index, item in enumerate(lookup.items)]
+        return self._resolve(places, categories)
+
+    def related(
+        self,
+        artifacts: Collection[ArtifactFacts],
+        type: RelationType | None = None,  # noqa: A002 - the protocol's word
+        *,
+        categories: Collection[str] = (),
+    ) -> Mapping[int, Sequence[ArtifactFacts]]:
+        """What these artifacts say they relate to, as far as it can be used, in the order in which it was said."""
+        pairs = self.uow.relations.targets({facts.id for facts in artifacts}, type)
+        self._find({target for _, target in pairs} - self._known.keys())
+        found: dict[int, dict[int, ArtifactFacts]] = {facts.id: {} for facts in artifacts}
+        for source, target in pairs:
+            if (facts := self._whole(target)) and (not categories or facts.category in categories):
+                found[source][target] = facts
+                self._given.add(target)
+        return {source: list(targets.values()) for source, targets in found.items()}
+
+    def _resolve(self, places: Sequence[tuple[object, str]], categories: Collection[str]) -> Sequence[ArtifactFacts]:
+        wanted = [(item, artifact_id(item, field), field) for item, field in places]
+        self._find({id_ for _, id_, _ in wanted if id_ <= LAST_ID} - self._known.keys())
+        found = [self._fitting(item, id_, categories, field) for item, id_, field in wanted]
         self._given.update(facts.id for facts in found)
         return found
 
     def _find(self, ids: Collection[int]) -> None:
-        if not ids:
-            return
-        found = {artifact.id: artifact for artifact in self.uow.artifacts.with_ids(ids) if self._usable(artifact)}
-        sizes = self.uow.files_in_artifacts.sizes(found)
-        self._incomplete |= self.uow.files_in_artifacts.incomplete(found)
-        for id_, artifact in found.items():
-            self._known[id_] = ArtifactFacts(id=id_, category=artifact.category, data=artifact.data, files=sizes[id_])
+        for batch in batches(ids):
+            found = {artifact.id: artifact for artifact in self.uow.artifacts.with_ids(batch) if self._usable(artifact)}
+            sizes = self.uow.files_in_artifacts.sizes(found)
+            self._incomplete |= self.uow.files_in_artifacts.incomplete(found)
+            for id_, artifact in found.items():
+                self._known[id_] = ArtifactFacts(
+                    id=id_, category=artifact.category, data=artifact.data, files=sizes[id_]
+                )
 
     def _usable(self, artifact: Artifact) -> bool:
         return not artifact.expired(self.uow.now) and may(self.uow, self._subject(), Action.READ_ARTIFACT, artifact)
 
-    def _fitting(self, lookup: object, id_: int, categories: Collection[str]) -> ArtifactFacts:
+    def _whole(self, id_: int) -> ArtifactFacts | None:
+        return None if id_ in self._incomplete else self._known.get(id_)
+
+    def _fitting(self, lookup: object, id_: int, categories: Collection[str], field: str) -> ArtifactFacts:
         facts = self._known.get(id_)
         if facts is None:
-            raise UnresolvedLookup(lookup, "there is no such artifact")
+            raise UnresolvedLookup(lookup, "there is no such artifact", field)
         if id_ in self._incomplete:
-            raise UnresolvedLookup(lookup, "not all files of the artifact have been uploaded")
+            raise UnresolvedLookup(lookup, "not all files of the artifact have been uploaded", field)
         if categories and facts.category not in categories:
             wanted = " or ".join(sorted(categories))
-            raise UnresolvedLookup(lookup, f"the artifact is of category {facts.category}, not {wanted}")
+            raise UnresolvedLookup(lookup, f"the artifact is of category {facts.category}, not {wanted}", field)
         return facts
 
 
-def artifact_id(lookup: object) -> int:
+def artifact_id(lookup: object, field: str = "") -> int:
     """The artifact's id that a lookup names; ``UnresolvedLookup`` for what can only be looked up in a collection."""
     if isinstance(lookup, int):
         return lookup
+    advice = f"name an artifact by its id, 17 or '17{SUFFIX}'"
     if isinstance(lookup, str):
         digits = lookup.removesuffix(SUFFIX)
         if digits != lookup and digits.isascii() and digits.isdigit() and len(digits) <= 18:
             return int(digits)
-    raise UnresolvedLookup(lookup, f"name an artifact by its id, 17 or '17{SUFFIX}'")
+        if "@" not in lookup and "/" not in lookup:
+            raise UnresolvedLookup(lookup, advice, field)
+    raise UnresolvedLookup(lookup, f"there are no collections on this server yet; {advice}", field)

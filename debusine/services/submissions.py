@@ -38,7 +38,12 @@ class UnresolvableTaskData(Invalid):
     """The task_data fits the task, but not what is in the farm."""
 
     def __init__(self, error: DebusineError) -> None:
-        super().__init__("Cannot create work request: error computing dynamic data", detail=str(error))
+        errors = {_inside(path): messages for path, messages in (error.validation_errors or {}).items()}
+        super().__init__(
+            "Cannot create work request: error computing dynamic data",
+            detail=str(error),
+            validation_errors=errors or None,
+        )
 
 
 def find_task(tasks: Tasks, name: str) -> type[Task[Any]]:

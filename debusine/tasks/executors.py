@@ -57,10 +57,26 @@ class ExecutorData(TaskData):
     def resolve_environment(self, lookups: Lookups) -> ArtifactFacts:
         """The environment's image, which the executor can run."""
         assert self.environment is not None
-        image = lookups.single(self.environment, categories=(IMAGE_CATEGORIES[self.executor],))
+        category = IMAGE_CATEGORIES[self.executor]
+        image = lookups.single(self.environment, categories=(category,), field="environment")
         if image.data.get("filename") not in image.files:
-            raise UnresolvedLookup(self.environment, f"artifact {image.id} has no file of its data's filename")
+            reason = f"artifact {image.id} has no file of its data's filename"
+            raise UnresolvedLookup(self.environment, reason, "environment")
         return image
+
+
+@frozen(kw_only=True)
+class EnvironmentData(ExecutorData):
+    """What the data of a task has that cannot do without an environment."""
+
+    environment: SingleLookup = field(validator=a_lookup)
+
+
+@frozen(kw_only=True)
+class BuildEnvironmentData(EnvironmentData):
+    """What the data of a task has that works for one architecture in an environment."""
+
+    host_architecture: str = field(validator=an_architecture)
 
 
 def metadata() -> dict[str, Any]:

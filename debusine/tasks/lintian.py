@@ -20,10 +20,8 @@ from debusine.plugin import (
 from debusine.tasks import executors
 from debusine.tasks.lintian_data import LintianData, LintianDynamicData, labels
 from debusine.tasks.lintian_report import Analysis, LintianReport
+from debusine.tasks.packages import BINARIES, SOURCE, UPLOAD, source_name
 from debusine.tasks.unshare_root import UnshareRoot
-
-SOURCE_CATEGORIES = ("debian:source-package", "debian:upload")
-BINARY_CATEGORIES = ("debian:binary-package", "debian:binary-packages", "debian:upload")
 
 PACKAGE_SUFFIXES = (".dsc", ".deb", ".udeb")
 
@@ -78,14 +76,14 @@ class Lintian(Task[LintianData]):
         """Find the packages, and the environment if one is asked for."""
         data.check_configuration()
         lookup = data.input.source_artifact
-        source = None if lookup is None else lookups.single(lookup, categories=SOURCE_CATEGORIES)
-        binaries = lookups.multiple(data.input.binary_artifacts, categories=BINARY_CATEGORIES)
+        source = lookup and lookups.single(lookup, categories=(SOURCE, UPLOAD), field="input.source_artifact")
+        binaries = lookups.multiple(data.input.binary_artifacts, categories=BINARIES, field="input.binary_artifacts")
         image = None if data.environment is None else data.resolve_environment(lookups)
         return {
             "input_source_artifact_id": source and source.id,
             "input_binary_artifacts_ids": [artifact.id for artifact in binaries],
             "environment_id": image and image.id,
-            "subject": _subject([source.data] if source else [artifact.data for artifact in binaries]),
+            "subject": source_name([source] if source else binaries),
             **labels(data, image.data.get("codename") if image else None),
         }
 
@@ -159,12 +157,3 @@ class Lintian(Task[LintianData]):
         artifact = await context.upload("debian:lintian", data=data, files=files)
         for target in self.found.inputs:
             await context.relate(artifact, target, RelationType.RELATES_TO)
-
-
-def _subject(facts: Sequence[Mapping[str, Any]]) -> str | None:
-    """The name of the source package that the first artifact is, or comes from."""
-    if not facts:
-        return None
-    first = facts[0]
-    source = first.get("name") or first.get("srcpkg_name") or first.get("changes_fields", {}).get("Source")
-    return str(source).partition(" ")[0] if source else None

@@ -17,12 +17,10 @@ from debusine.plugin import (
 )
 from debusine.tasks import executors
 from debusine.tasks.build_products import BINARY_SUFFIXES, BuildProducts
+from debusine.tasks.packages import BINARIES, SOURCE
 from debusine.tasks.sbuild_command import SbuildCommand, build_log_name, configuration
 from debusine.tasks.sbuild_data import SbuildData, SbuildDynamicData
 from debusine.tasks.sbuild_log import BuildSummary
-
-SOURCE_CATEGORY = "debian:source-package"
-EXTRA_CATEGORIES = ("debian:binary-package", "debian:binary-packages", "debian:upload")
 
 
 class UnfitSource(TaskFailure):
@@ -56,8 +54,10 @@ class Sbuild(Task[SbuildData]):
     def resolve(cls, data: SbuildData, lookups: Lookups) -> dict[str, Any]:
         """Find the source, the packages to build with, and the environment."""
         data.check_configuration()
-        source = lookups.single(data.input.source_artifact, categories=(SOURCE_CATEGORY,))
-        extra = lookups.multiple(data.input.extra_binary_artifacts, categories=EXTRA_CATEGORIES)
+        source = lookups.single(data.input.source_artifact, categories=(SOURCE,), field="input.source_artifact")
+        extra = lookups.multiple(
+            data.input.extra_binary_artifacts, categories=BINARIES, field="input.extra_binary_artifacts"
+        )
         image = data.resolve_environment(lookups)
         found: dict[str, Any] = {
             "input_source_artifact_id": source.id,
@@ -122,8 +122,8 @@ class Sbuild(Task[SbuildData]):
         )
 
     def _dsc(self, context: TaskContext, source: ArtifactFacts) -> Path:
-        if source.category != SOURCE_CATEGORY:
-            raise UnfitSource(source, f"it is a {source.category}, not a {SOURCE_CATEGORY}")
+        if source.category != SOURCE:
+            raise UnfitSource(source, f"it is a {source.category}, not a {SOURCE}")
         found = list((context.directory / "source").glob("*.dsc"))
         if len(found) != 1:
             raise UnfitSource(source, f"it has {len(found)} files with the ending .dsc")

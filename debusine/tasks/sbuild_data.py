@@ -7,8 +7,8 @@ from typing import Any, Literal
 from attrs import field, frozen, validators
 
 from debusine.plugin import MultipleLookup, SingleLookup
-from debusine.tasks.executors import ExecutorData
-from debusine.tasks.task_data import DynamicData, Repository, a_lookup, an_architecture, each, matches
+from debusine.tasks.executors import BuildEnvironmentData
+from debusine.tasks.task_data import DynamicData, Repository, a_lookup, each, matches
 
 Component = Literal["any", "all", "source"]
 
@@ -48,12 +48,10 @@ class SbuildInput:
 
 
 @frozen(kw_only=True)
-class SbuildData(ExecutorData):
+class SbuildData(BuildEnvironmentData):
     """A build of a source package."""
 
     input: SbuildInput
-    environment: SingleLookup = field(validator=a_lookup)
-    host_architecture: str = field(validator=an_architecture)
     build_components: tuple[Component, ...] = field(default=("any",), validator=validators.min_len(1))
     binnmu: BinNMU | None = None
     build_profiles: tuple[str, ...] | None = field(

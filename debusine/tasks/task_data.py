@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from attrs import Attribute, field, frozen, validators
 
-from debusine.plugin import SingleLookup, UnresolvedLookup
+from debusine.plugin import MultipleLookup, SingleLookup, UnresolvedLookup
 
 DEFAULT_TASK_CONFIGURATION = "default@debusine:task-configuration"
 
@@ -38,6 +38,31 @@ def a_lookup(_instance: object, _attribute: object, value: Any) -> None:
         raise ValueError(message)
 
 
+def something(_instance: object, _attribute: object, value: MultipleLookup) -> None:
+    """A validator: there is at least one lookup."""
+    if not value:
+        message = "At least one artifact is needed."
+        raise ValueError(message)
+
+
+def a_pair(_instance: object, _attribute: object, value: Any) -> None:
+    """A validator: there are two of it; None passes."""
+    if value is not None and len(value) != 2:
+        message = f"Two are needed, the original and the new one, not {len(value)}."
+        raise ValueError(message)
+
+
+def between(least: int, most: int = 2**31 - 1) -> Validator:
+    """A validator: a whole number that is neither less nor more; None passes."""
+
+    def check(_instance: object, _attribute: object, value: Any) -> None:
+        if value is not None and not least <= value <= most:
+            message = f"This must be a number from {least} to {most}."
+            raise ValueError(message)
+
+    return check
+
+
 def an_absolute_url(*schemes: str) -> Validator:
     """A validator: an absolute URL of one of these schemes, without anything that could end it early; None passes."""
 
@@ -64,7 +89,8 @@ class TaskData:
     def check_configuration(self) -> None:
         """Refuse a configuration that was asked for by name: there are none; the default is ignored as long."""
         if self.task_configuration not in {None, DEFAULT_TASK_CONFIGURATION}:
-            raise UnresolvedLookup(self.task_configuration, "this server has no task configurations")
+            reason = "there are no task configurations on this server yet"
+            raise UnresolvedLookup(self.task_configuration, reason, "task_configuration")
 
 
 @frozen(kw_only=True)

@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from debusine.converter.structure import unstructure
-from debusine.plugin import Demand, Invalid, InvalidFields, Lookups, Task, structure
+from debusine.plugin import Demand, Invalid, InvalidFields, Lookups, RunElsewhere, Task, structure
 from debusine.plugin.kinds import TASK
 from debusine.testing.lookups import MemoryLookups
 from debusine.testing.requirements import require
@@ -150,8 +150,12 @@ class TaskConformance:
             pytest.fail(f"resolve() must let UnresolvedLookup pass when an artifact is not there, not raise {error!r}")
 
     def test_this_machine_can_tell_about_itself(self, task: TaskClass) -> None:
-        """Whether it could run the task or not."""
+        """Whether it could run the task or not; a task that runs elsewhere tells nothing."""
         told = task.metadata()
+        if issubclass(task, RunElsewhere):
+            require(told == {}, f"metadata() of a task that runs elsewhere must be empty, not {told}")
+            require(len(task.problems()) > 0, "problems() of a task that runs elsewhere must say where")
+            return
         require(through_json(told) == told, f"metadata() must return what JSON gives back unchanged: {told}")
         key = f"{task.name}:version"
         require(told.get(key) == task.version, f"metadata() must tell {key}={task.version}; extend super().metadata()")

@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 from attrs import frozen
 
-from debusine.plugin import Task
+from debusine.plugin import RunElsewhere, Task
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +28,8 @@ class Capability:
     version: int
     #: Empty: it can run.
     problems: Sequence[str]
+    #: Whether it is for workers of another make: then this machine lacks nothing.
+    elsewhere: bool = False
 
 
 def describe_machine(tasks: Tasks) -> dict[str, Any]:
@@ -56,7 +58,7 @@ def _capability(name: str, task: type[Task[Any]]) -> Capability:
         problems = task.problems()
     except Exception as error:  # noqa: BLE001 - a stranger's task
         problems = [f"it cannot say what it needs: {error}"]
-    return Capability(task=name, version=task.version, problems=problems)
+    return Capability(task=name, version=task.version, problems=problems, elsewhere=issubclass(task, RunElsewhere))
 
 
 def _architectures() -> dict[str, Any]:

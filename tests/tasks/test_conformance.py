@@ -1,112 +1,103 @@
 """The built-in tasks conform as a stranger's must."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
-from debusine.plugin import ArtifactFacts
+from debusine.plugin import Task
 from debusine.plugin.manager import PluginManager
-from debusine.tasks.lintian import Lintian
-from debusine.tasks.mmdebstrap import Mmdebstrap
-from debusine.tasks.noop import Noop
-from debusine.tasks.sbuild import Sbuild
+from debusine.tasks import debusine_tasks
 from debusine.testing import MemoryLookups, TaskConformance
+from tests.task_examples import EXAMPLES, SOURCE, fitting_metadata, lookups
 
-SOURCE = ArtifactFacts(
-    id=1,
-    category="debian:source-package",
-    data={"name": "hello", "version": "2.10-3", "type": "dpkg"},
-    files={"hello_2.10-3.dsc": 1000},
-)
-IMAGE = ArtifactFacts(
-    id=2,
-    category="debian:system-tarball",
-    data={"filename": "system.tar.xz", "codename": "bookworm", "vendor": "debian", "architecture": "amd64"},
-    files={"system.tar.xz": 1000},
-)
+TASKS = {task.name: task for task in debusine_tasks()}
 
 
 class Conformance(TaskConformance):
+    tested: ClassVar[str]
+
+    @pytest.fixture
+    def task(self) -> type[Task[Any]]:
+        return TASKS[self.tested]
+
+    @pytest.fixture
+    def data(self) -> dict[str, Any]:
+        return dict(EXAMPLES[self.tested].data)
+
+    @pytest.fixture
+    def metadata(self) -> dict[str, Any]:
+        return fitting_metadata(self.tested)
+
     @pytest.fixture
     def lookups(self) -> MemoryLookups:
-        return MemoryLookups([SOURCE, IMAGE])
+        return lookups()
 
 
 class TestNoop(Conformance):
-    @pytest.fixture
-    def task(self) -> type[Noop]:
-        return Noop
-
-
-class TestSbuild(Conformance):
-    @pytest.fixture
-    def task(self) -> type[Sbuild]:
-        return Sbuild
-
-    @pytest.fixture
-    def data(self) -> dict[str, Any]:
-        return {"input": {"source_artifact": 1}, "environment": "2@artifacts", "host_architecture": "amd64"}
-
-    @pytest.fixture
-    def metadata(self) -> dict[str, Any]:
-        return {
-            "sbuild:version": Sbuild.version,
-            "sbuild:available": True,
-            "executor:unshare:available": True,
-            "system:architectures": ["amd64"],
-        }
-
-
-class TestLintian(Conformance):
-    @pytest.fixture
-    def task(self) -> type[Lintian]:
-        return Lintian
-
-    @pytest.fixture
-    def data(self) -> dict[str, Any]:
-        return {"input": {"source_artifact": 1}}
-
-    @pytest.fixture
-    def metadata(self) -> dict[str, Any]:
-        return {"lintian:version": Lintian.version, "lintian:available": True}
-
-
-class TestLintianInAnEnvironment(TestLintian):
-    @pytest.fixture
-    def data(self) -> dict[str, Any]:
-        return {"input": {"source_artifact": 1}, "environment": 2, "host_architecture": "amd64"}
-
-    @pytest.fixture
-    def metadata(self) -> dict[str, Any]:
-        return {
-            "lintian:version": Lintian.version,
-            "executor:unshare:available": True,
-            "system:architectures": ["amd64"],
-        }
+    tested = "noop"
 
 
 class TestMmdebstrap(Conformance):
-    @pytest.fixture
-    def task(self) -> type[Mmdebstrap]:
-        return Mmdebstrap
+    tested = "mmdebstrap"
+
+
+class TestSimpleSystemImageBuild(Conformance):
+    tested = "simplesystemimagebuild"
+
+
+class TestSbuild(Conformance):
+    tested = "sbuild"
+
+
+class TestLintianInAnEnvironment(Conformance):
+    tested = "lintian"
+
+
+class TestLintian(Conformance):
+    tested = "lintian"
 
     @pytest.fixture
     def data(self) -> dict[str, Any]:
-        return {
-            "bootstrap_options": {"architecture": "amd64"},
-            "bootstrap_repositories": [{"mirror": "http://mirror.example/debian", "suite": "bookworm"}],
-        }
+        return {"input": {"source_artifact": SOURCE}}
 
     @pytest.fixture
     def metadata(self) -> dict[str, Any]:
-        return {
-            "mmdebstrap:version": Mmdebstrap.version,
-            "mmdebstrap:available": True,
-            "system:architectures": ["amd64"],
-        }
+        return {"lintian:version": 1, "lintian:available": True}
+
+
+class TestAutopkgtest(Conformance):
+    tested = "autopkgtest"
+
+
+class TestPiuparts(Conformance):
+    tested = "piuparts"
+
+
+class TestBlhc(Conformance):
+    tested = "blhc"
+
+
+class TestDebdiff(Conformance):
+    tested = "debdiff"
+
+
+class TestMergeUploads(Conformance):
+    tested = "mergeuploads"
+
+
+class TestMakeSourcePackageUpload(Conformance):
+    tested = "makesourcepackageupload"
+
+
+class TestExtractForSigning(Conformance):
+    tested = "extractforsigning"
+
+
+class TestAssembleSignedSource(Conformance):
+    tested = "assemblesignedsource"
 
 
 def test_every_built_in_task_is_tested_here() -> None:
-    tested = {Noop, Sbuild, Lintian, Mmdebstrap}
+    built_in = {name for name, task in PluginManager.load().tasks().items() if task.__module__.startswith("debusine.")}
 
-    assert {task for task in PluginManager.load().tasks().values() if task.__module__.startswith("debusine.")} == tested
+    assert built_in == set(TASKS) == set(EXAMPLES) == {suite.tested for suite in Conformance.__subclasses__()}

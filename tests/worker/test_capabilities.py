@@ -10,6 +10,7 @@ from debusine.tasks.noop import Noop
 from debusine.worker.capabilities import capabilities, describe_machine
 
 TASKS = {task.name: task for task in debusine_tasks()}
+OURS = ("noop", "mmdebstrap", "sbuild", "lintian")
 
 
 class Broken(Noop):
@@ -29,11 +30,22 @@ def test_all_keys_of_the_protocol_are_told() -> None:
     assert facts["system:worker_type"] == "external"
     assert facts["system:total_physical_memory"] > 1 << 20
     assert isinstance(facts["system:architectures"], list)
-    assert {f"{name}:version": 1 for name in TASKS}.items() <= facts.items()
+    assert {name: facts.get(f"{name}:version") for name in OURS} == dict.fromkeys(OURS, 1)
     for executor in ("incus-lxc", "incus-vm", "qemu"):
         assert facts[f"executor:{executor}:available"] is False
     assert isinstance(facts["executor:unshare:available"], bool)
     assert not any(isinstance(value, dict) for value in facts.values())
+
+
+def test_what_other_workers_run_is_not_offered_and_is_nothing_that_this_machine_lacks() -> None:
+    told = describe_machine(TASKS)
+    others = [capability for capability in capabilities(TASKS) if capability.elsewhere]
+
+    assert {capability.task for capability in others} == TASKS.keys() - set(OURS)
+    for capability in others:
+        assert not [key for key in told if key.startswith(f"{capability.task}:") and told[key] is True]
+        assert f"{capability.task}:version" not in told
+        assert "debusine-worker of Debian's own package can" in capability.problems[0]
 
 
 def test_a_task_that_breaks_costs_itself_alone(caplog: pytest.LogCaptureFixture) -> None:
