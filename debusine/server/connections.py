@@ -88,13 +88,20 @@ class Server(web.Server):
     """Makes the connections."""
 
     def __init__(self, other: web.Server, limits: Limits, options: dict[str, Any]) -> None:
-        super().__init__(other.request_handler, request_factory=other.request_factory)
+        super().__init__(self._handle, request_factory=other.request_factory)
+        self._application = other.request_handler
         self._limits = limits
         self._options = options
 
     def __call__(self) -> web.RequestHandler:
         """A new one."""
         return Connection(self, self._limits, loop=asyncio.get_running_loop(), **self._options)
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            return await self._application(request)
+        except web.HTTPException as error:  # what the request expects is refused before the middlewares
+            return problem_answer(error.status, Problem(error.reason), {"Connection": "close"})
 
 
 class Runner(web.AppRunner):
