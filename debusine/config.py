@@ -23,6 +23,8 @@ GiB = 1 << 30
 FILE_NAME = "debusine.toml"
 #: What a variable is called that means a setting, and what stands between the parts of its path.
 PREFIX, SEPARATOR = "DEBUSINE_", "__"
+#: How the variables begin that are for notification methods, in capital letters.
+METHOD_VARIABLES = f"{PREFIX}NOTIFICATIONS{SEPARATOR}"
 
 
 class UnreadableFile(ConfigurationError):
@@ -154,6 +156,16 @@ class Limits:
     free_space_part: float = field(default=0.05, validator=_positive)
 
 
+    #: Of one notification method, at the same time.
+    notification_calls: int = field(default=4, validator=_positive)
+    #: That one such call may take.
+    notification_call: float = field(default=60.0, validator=_positive)
+    #: Before a notification is tried a second time; each time twice as long, an hour at most.
+    notification_backoff: float = field(default=10.0, validator=_positive)
+    #: That a notification is tried again and again before it is given up.
+    notification_patience: float = field(default=259_200.0, validator=_positive)
+    #: That a notification is remembered after it was delivered or given up.
+    notification_memory: float = field(default=2_592_000.0, validator=_positive)
 @frozen(kw_only=True)
 class StoreSettings:
     """One file store, ``[stores.NAME]``."""
@@ -165,6 +177,14 @@ class StoreSettings:
 
 @frozen(kw_only=True)
 class SchedulerSettings:
+@frozen(kw_only=True)
+class MethodSettings:
+    """One notification method, ``[notifications.NAME]``."""
+
+    #: The method's own, as written; the plugin manager gives them their form.
+    options: Mapping[str, Any] = Factory(dict)
+
+
     """How work is ordered, ``[scheduler]``."""
 
     policy: str = "fifo"
@@ -207,6 +227,8 @@ class Settings:
     stores: Mapping[str, StoreSettings] = field(factory=dict, validator=_with_default)
     limits: Limits = Factory(Limits)
     #: The file that the settings come from.
+    #: By the method's name.
+    notifications: Mapping[str, MethodSettings] = Factory(dict)
     source: Path | None = field(default=None, metadata={"setting": False})
 
     @property
@@ -310,6 +332,9 @@ def _unknown(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield from _unknown_in(StoreSettings, store, f"stores.{name}.")
 
 
+    methods = values.get("notifications")
+    for name, method in methods.items() if isinstance(methods, dict) else ():
+        yield from _unknown_in(MethodSettings, method, f"notifications.{name}.")
 def _unknown_in(class_: type[Any], values: object, prefix: str) -> Iterator[tuple[str, str]]:
     known = {field.name for field in attrs.fields(class_)} - (_GIVEN if class_ is Settings else set())
     for key in sorted(values.keys() - known) if isinstance(values, dict) else ():
@@ -343,6 +368,8 @@ class _Environment:
         options = tuple(_variable((*place, "options", "")) for place in (("scheduler",), *self._stores()))
         strays = [name for name in self.variables if name.upper() not in known and not name.upper().startswith(options)]
         return [(name, "this variable of the environment sets nothing") for name in sorted(strays)]
+        # Which methods there are is known only to the plugins: services.notification_methods looks for strays there.
+        options += (METHOD_VARIABLES,)
 
     def _settings(self) -> Iterator[tuple[tuple[str, ...], Any]]:
         sections = [((), Settings), (("scheduler",), SchedulerSettings), (("limits",), Limits)]

@@ -105,5 +105,12 @@ class TokenDisabled(Event):
 
 
 @frozen
+class NotificationQueued(Event):
+    """Somebody is to be told of a work request."""
+
+    work_request: int
+
+
+@frozen
 class ChangedElsewhere(Event):
     """Another server on the same database has committed something: look at the rows, they are the truth."""

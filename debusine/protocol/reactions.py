@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
-from attrs import Factory, field, frozen, validators
+from attrs import field, frozen, validators
 
 #: At most 20 characters.
 CHANNEL_NAME = r"[A-Za-z][A-Za-z0-9+._-]{0,19}"
@@ -14,6 +14,10 @@ ADDRESSES = frozenset({"from", "to", "cc"})
 LISTS = frozenset({"to", "cc"})
 
 
+#: Addresses that one reaction may name, reactions to one event, and characters of a subject, at most.
+MAX_ADDRESSES, MAX_REACTIONS, MAX_SUBJECT = 100, 20, 500
+
+
 def _fits(_instance: object, _attribute: object, data: Mapping[str, Any] | None) -> None:
     for key, value in (data or {}).items():
         if key not in ADDRESSES | {"subject"}:
@@ -22,6 +26,22 @@ def _fits(_instance: object, _attribute: object, data: Mapping[str, Any] | None)
         if not (_texts(value) if key in LISTS else isinstance(value, str)):
             message = f"{key} must be {'an array of strings' if key in LISTS else 'a string'}."
             raise TypeError(message)
+    _check_lengths(data or {})
+
+
+def _check_lengths(data: Mapping[str, Any]) -> None:
+    if sum(len(data.get(key, ())) for key in LISTS) > MAX_ADDRESSES:
+        message = f"to and cc must not name more than {MAX_ADDRESSES} addresses together."
+        raise ValueError(message)
+    if len(data.get("subject", "")) > MAX_SUBJECT:
+        message = f"subject must not have more than {MAX_SUBJECT} characters."
+        raise ValueError(message)
+
+
+def _few(_instance: object, _attribute: object, reactions: list[Any]) -> None:
+    if len(reactions) > MAX_REACTIONS:
+        message = f"This must not have more than {MAX_REACTIONS} items."
+        raise ValueError(message)
 
 
 def _texts(value: object) -> bool:
@@ -46,11 +66,11 @@ class Reaction:
 class EventReactions:
     """Event → what is to happen then."""
 
-    on_creation: list[Reaction] = Factory(list)
-    on_unblock: list[Reaction] = Factory(list)
-    on_assignment: list[Reaction] = Factory(list)
-    on_success: list[Reaction] = Factory(list)
-    on_failure: list[Reaction] = Factory(list)
+    on_creation: list[Reaction] = field(factory=list, validator=_few)
+    on_unblock: list[Reaction] = field(factory=list, validator=_few)
+    on_assignment: list[Reaction] = field(factory=list, validator=_few)
+    on_success: list[Reaction] = field(factory=list, validator=_few)
+    on_failure: list[Reaction] = field(factory=list, validator=_few)
 
     def __iter__(self) -> Iterator[Reaction]:
         for reactions in (self.on_creation, self.on_unblock, self.on_assignment, self.on_success, self.on_failure):

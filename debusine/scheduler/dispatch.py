@@ -10,12 +10,13 @@ from attrs import Factory, define, frozen
 from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.accounts import Subject
 from debusine.domain.events import WorkRequestAssigned
+from debusine.domain.notifications import ReactionEvent
 from debusine.domain.work_requests import WorkRequest
 from debusine.domain.workers import Worker
 from debusine.plugin import QueueHead, SchedulerPolicy, Usage
 from debusine.scheduler.matches import Matches
 from debusine.scheduler.queues import Queues
-from debusine.services import endings
+from debusine.services import endings, notifications
 from debusine.services.lookups import ArtifactLookups
 from debusine.services.resolving import Unrunnable, resolve
 from debusine.services.submissions import Tasks
@@ -117,6 +118,7 @@ class Pass:
             endings.complete(self.uow, work_request, work_request.mark_unrunnable(str(error), at=self.uow.now))
             return False
         self.uow.work_requests.save(assigned, expecting=work_request)
+        notifications.note(self.uow, ReactionEvent.ON_ASSIGNMENT, assigned)
         self.uow.publish(WorkRequestAssigned(work_request.id, worker.id))
         return True
 

@@ -4,7 +4,9 @@ from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.events import AttemptEnded, WorkerChanged, WorkRequestBecamePending, WorkRequestCompleted
 from debusine.domain.work_requests import Attempt, Outcome, Status, WorkRequest
 
+from debusine.domain.notifications import ReactionEvent
 
+from debusine.services import notifications
 def complete(uow: UnitOfWork, before: WorkRequest, after: WorkRequest) -> None:
     """Record a result: what the last attempt made is attached, and those that waited for it go on."""
     uow.work_requests.save(after, expecting=before)
@@ -15,6 +17,7 @@ def complete(uow: UnitOfWork, before: WorkRequest, after: WorkRequest) -> None:
     uow.publish(WorkRequestCompleted.of(after))
 
 
+    notifications.note_ending(uow, after)
 def lose(uow: UnitOfWork, work_request: WorkRequest, attempt: Attempt, outcome: Outcome) -> None:
     """Take a running work request from its worker: it waits again, or that was the last of its attempts."""
     end_attempt(uow, attempt, outcome)
@@ -58,4 +61,6 @@ def current_attempt(uow: UnitOfWork, work_request: WorkRequest) -> Attempt:
 
 def _unblock_dependents(uow: UnitOfWork, work_request: WorkRequest) -> None:
     for dependent in uow.work_requests.unblockable(work_request.id):
-        make_pending(uow, dependent, dependent.unblock())
+        after = dependent.unblock()
+        make_pending(uow, dependent, after)
+        notifications.note(uow, ReactionEvent.ON_UNBLOCK, after)

@@ -8,6 +8,7 @@ from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.errors import Invalid
 from debusine.domain.notifications import NotificationChannel
 from debusine.protocol.reactions import EventReactions, Reaction
+from debusine.services.notification_methods import NO_METHODS, Methods
 
 TITLE = "Invalid event_reactions"
 
@@ -27,7 +28,7 @@ class OverridesNotAllowed(Invalid):
         super().__init__(TITLE, detail=f"The channel {channel} does not allow other senders or recipients than its own")
 
 
-def check(uow: UnitOfWork, reactions: Mapping[str, Any]) -> None:
+def check(uow: UnitOfWork, reactions: Mapping[str, Any], methods: Methods = NO_METHODS) -> None:
     """Refuse what could not be carried out (400)."""
     wanted = list(structure(reactions, EventReactions, title=TITLE))
     names = {reaction.channel for reaction in wanted}
@@ -35,9 +36,11 @@ def check(uow: UnitOfWork, reactions: Mapping[str, Any]) -> None:
     if missing := names - channels.keys():
         raise NonExistingChannels(missing)
     for reaction in wanted:
-        _check_overrides(reaction, channels[reaction.channel])
+        _check_overrides(reaction, channels[reaction.channel], methods)
 
 
-def _check_overrides(reaction: Reaction, channel: NotificationChannel) -> None:
+def _check_overrides(reaction: Reaction, channel: NotificationChannel, methods: Methods) -> None:
     if reaction.readdresses and not channel.allow_overrides:
         raise OverridesNotAllowed(channel.name)
+    if reaction.data:
+        methods.check(channel.with_overrides(reaction.data), title=TITLE)

@@ -8,9 +8,10 @@ from debusine.domain.accounts import Subject
 from debusine.domain.demands import Demand
 from debusine.domain.errors import Invalid
 from debusine.domain.events import WorkRequestBecamePending
+from debusine.domain.notifications import ReactionEvent
 from debusine.domain.rights import Action
 from debusine.domain.work_requests import Status, WorkRequest
-from debusine.services import rights
+from debusine.services import notifications, rights
 from debusine.services.lookups import ArtifactLookups
 from debusine.services.submissions import Tasks, check_lookups, find_task, structure_data
 from debusine.services.work_requests import View, view, visible
@@ -78,6 +79,7 @@ def retry(uow: UnitOfWork, subject: Subject, tasks: Tasks, work_request: int) ->
         supersedes=old.id,
     )
     uow.work_requests.put_in_place(new.id, of=old.id)
+    notifications.note(uow, ReactionEvent.ON_CREATION, new)
     if new.status is Status.PENDING:
         uow.publish(WorkRequestBecamePending(new.id, new.demand))
     return view(uow, new)

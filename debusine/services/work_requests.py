@@ -8,14 +8,16 @@ from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.accounts import Subject
 from debusine.domain.errors import NotAuthenticated
 from debusine.domain.events import WorkRequestBecamePending
+from debusine.domain.notifications import ReactionEvent
 from debusine.domain.rights import Action
 from debusine.domain.work_requests import WorkRequest
 from debusine.domain.workspaces import Workspace
 from debusine.plugin import Task
 from debusine.protocol.cursors import Cursor
 from debusine.protocol.resources import WorkRequestSubmission
-from debusine.services import event_reactions, rights, workspaces
+from debusine.services import event_reactions, notifications, rights, workspaces
 from debusine.services.lookups import ArtifactLookups
+from debusine.services.notification_methods import NO_METHODS, Methods
 from debusine.services.submissions import Tasks, check_lookups, find_task, structure_data
 
 
@@ -41,15 +43,23 @@ class Page:
     previous: Cursor | None = None
 
 
-def create(uow: UnitOfWork, subject: Subject, tasks: Tasks, submission: WorkRequestSubmission) -> View:
+def create(
+    uow: UnitOfWork,
+    subject: Subject,
+    tasks: Tasks,
+    submission: WorkRequestSubmission,
+    *,
+    methods: Methods = NO_METHODS,
+) -> View:
     """Take a work request in, after every check that can be made now."""
     workspace = workspaces.named(uow, subject, submission.workspace)
     rights.authorize(uow, subject, Action.CREATE_WORK_REQUEST, workspace)
     task = find_task(tasks, submission.task_name)
     data = structure_data(task, submission.task_data)
-    event_reactions.check(uow, submission.event_reactions)
+    event_reactions.check(uow, submission.event_reactions, methods)
     check_lookups(task, data, ArtifactLookups(uow, lambda: subject))
     created = _insert(uow, subject, task, data, workspace, submission)
+    notifications.note(uow, ReactionEvent.ON_CREATION, created)
     uow.publish(WorkRequestBecamePending(created.id, created.demand))
     return View(created, workspace.name)
 
