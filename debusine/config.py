@@ -131,6 +131,8 @@ class Limits:
     websocket_frame: int = field(default=MiB, validator=_positive)
     #: Messages that come in on one websocket within a minute.
     websocket_rate: int = field(default=256, validator=_positive)
+    #: Messages that wait for one websocket whose reader is slow.
+    websocket_queue: int = field(default=256, validator=_positive)
     #: Items on a page of a list, when the request does not say.
     page_size: int = field(default=10, validator=_positive)
     #: Items on a page of a list.
@@ -154,8 +156,6 @@ class Limits:
     #: Of free space that no upload may take: the larger of the two, bytes and a part of the whole.
     free_space: int = field(default=GiB, validator=_positive)
     free_space_part: float = field(default=0.05, validator=_positive)
-
-
     #: Of one notification method, at the same time.
     notification_calls: int = field(default=4, validator=_positive)
     #: That one such call may take.
@@ -166,6 +166,8 @@ class Limits:
     notification_patience: float = field(default=259_200.0, validator=_positive)
     #: That a notification is remembered after it was delivered or given up.
     notification_memory: float = field(default=2_592_000.0, validator=_positive)
+
+
 @frozen(kw_only=True)
 class StoreSettings:
     """One file store, ``[stores.NAME]``."""
@@ -176,8 +178,6 @@ class StoreSettings:
 
 
 @frozen(kw_only=True)
-class SchedulerSettings:
-@frozen(kw_only=True)
 class MethodSettings:
     """One notification method, ``[notifications.NAME]``."""
 
@@ -185,6 +185,8 @@ class MethodSettings:
     options: Mapping[str, Any] = Factory(dict)
 
 
+@frozen(kw_only=True)
+class SchedulerSettings:
     """How work is ordered, ``[scheduler]``."""
 
     policy: str = "fifo"
@@ -225,10 +227,10 @@ class Settings:
     scheduler: SchedulerSettings = Factory(SchedulerSettings)
     #: By name.
     stores: Mapping[str, StoreSettings] = field(factory=dict, validator=_with_default)
-    limits: Limits = Factory(Limits)
-    #: The file that the settings come from.
     #: By the method's name.
     notifications: Mapping[str, MethodSettings] = Factory(dict)
+    limits: Limits = Factory(Limits)
+    #: The file that the settings come from.
     source: Path | None = field(default=None, metadata={"setting": False})
 
     @property
@@ -330,11 +332,11 @@ def _unknown(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     stores = values.get("stores")
     for name, store in stores.items() if isinstance(stores, dict) else ():
         yield from _unknown_in(StoreSettings, store, f"stores.{name}.")
-
-
     methods = values.get("notifications")
     for name, method in methods.items() if isinstance(methods, dict) else ():
         yield from _unknown_in(MethodSettings, method, f"notifications.{name}.")
+
+
 def _unknown_in(class_: type[Any], values: object, prefix: str) -> Iterator[tuple[str, str]]:
     known = {field.name for field in attrs.fields(class_)} - (_GIVEN if class_ is Settings else set())
     for key in sorted(values.keys() - known) if isinstance(values, dict) else ():
@@ -366,10 +368,10 @@ class _Environment:
         """The variables that set nothing."""
         known = {*self.twins, PREFIX + "CONFIG", PREFIX + "DATA_DIR"}
         options = tuple(_variable((*place, "options", "")) for place in (("scheduler",), *self._stores()))
-        strays = [name for name in self.variables if name.upper() not in known and not name.upper().startswith(options)]
-        return [(name, "this variable of the environment sets nothing") for name in sorted(strays)]
         # Which methods there are is known only to the plugins: services.notification_methods looks for strays there.
         options += (METHOD_VARIABLES,)
+        strays = [name for name in self.variables if name.upper() not in known and not name.upper().startswith(options)]
+        return [(name, "this variable of the environment sets nothing") for name in sorted(strays)]
 
     def _settings(self) -> Iterator[tuple[tuple[str, ...], Any]]:
         sections = [((), Settings), (("scheduler",), SchedulerSettings), (("limits",), Limits)]
