@@ -2,11 +2,11 @@
 
 from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.events import AttemptEnded, WorkerChanged, WorkRequestBecamePending, WorkRequestCompleted
-from debusine.domain.work_requests import Attempt, Outcome, Status, WorkRequest
-
 from debusine.domain.notifications import ReactionEvent
-
+from debusine.domain.work_requests import Attempt, Outcome, Status, WorkRequest
 from debusine.services import notifications
+
+
 def complete(uow: UnitOfWork, before: WorkRequest, after: WorkRequest) -> None:
     """Record a result: what the last attempt made is attached, and those that waited for it go on."""
     uow.work_requests.save(after, expecting=before)
@@ -14,10 +14,10 @@ def complete(uow: UnitOfWork, before: WorkRequest, after: WorkRequest) -> None:
         uow.artifacts.attach(after.id, after.attempt)
     if after.unblocks_dependents:
         _unblock_dependents(uow, after)
+    notifications.note_ending(uow, after)
     uow.publish(WorkRequestCompleted.of(after))
 
 
-    notifications.note_ending(uow, after)
 def lose(uow: UnitOfWork, work_request: WorkRequest, attempt: Attempt, outcome: Outcome) -> None:
     """Take a running work request from its worker: it waits again, or that was the last of its attempts."""
     end_attempt(uow, attempt, outcome)
