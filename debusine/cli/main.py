@@ -3,6 +3,7 @@
 import click
 
 from debusine.cli.client.artifacts import create_artifact, download_artifact, show_artifact, show_artifact_relations
+from debusine.cli.client.changes import abort_work_request, manage_work_request, retry_work_request
 from debusine.cli.client.imports import import_debian_artifact
 from debusine.cli.client.options import global_options
 from debusine.cli.client.program import Program
@@ -52,6 +53,9 @@ for command in (
     create_work_request,
     show_work_request,
     list_work_requests,
+    manage_work_request,
+    retry_work_request,
+    abort_work_request,
 ):
     debusine.add_command(command)
 

@@ -156,6 +156,22 @@ class Client:
         answer = await self.connection.call("GET", f"work-request/{id_}/", expected={200})
         return answer.into(WorkRequestResource)
 
+    async def adjust_priority(self, work_request: int, adjustment: int) -> WorkRequestResource:
+        """Have a work request go before (above 0) or after others that wait."""
+        body = {"priority_adjustment": adjustment}
+        answer = await self.connection.call("PATCH", f"work-request/{work_request}/", body=body, expected={200})
+        return answer.into(WorkRequestResource)
+
+    async def retry_work_request(self, work_request: int) -> WorkRequestResource:
+        """Ask again for what was aborted or has failed; returns the new work request."""
+        answer = await self.connection.call("POST", f"work-request/{work_request}/retry/", body={}, expected={200})
+        return answer.into(WorkRequestResource)
+
+    async def abort_work_request(self, work_request: int) -> WorkRequestResource:
+        """Abort what has not ended; ``Refused`` when it has."""
+        answer = await self.connection.call("POST", f"work-request/{work_request}/abort/", body={}, expected={200})
+        return answer.into(WorkRequestResource)
+
     async def list_work_requests(self, limit: int = 20) -> list[WorkRequestResource]:
         """The latest work requests, newest first, at most ``limit``."""
         found: list[WorkRequestResource] = []

@@ -72,6 +72,9 @@ class FakeServer:
         app.router.add_post("/api/1.0/work-request/", self.create_work_request)
         app.router.add_get("/api/1.0/work-request/", self.list_work_requests)
         app.router.add_get(r"/api/1.0/work-request/{id:\d+}/", self.get_work_request)
+        app.router.add_patch(r"/api/1.0/work-request/{id:\d+}/", self.update_work_request)
+        app.router.add_post(r"/api/1.0/work-request/{id:\d+}/retry/", self.retry_work_request)
+        app.router.add_post(r"/api/1.0/work-request/{id:\d+}/abort/", self.abort_work_request)
         return app
 
     @web.middleware
@@ -225,6 +228,28 @@ class FakeServer:
     async def get_work_request(self, request: web.Request) -> web.Response:
         work_request = self.work_requests.get(int(request.match_info["id"]))
         return problem(404, "No such work request") if work_request is None else web.json_response(work_request)
+
+    async def update_work_request(self, request: web.Request) -> web.Response:
+        found = self.work_requests[int(request.match_info["id"])]
+        found.update(await request.json())
+        return web.json_response(found)
+
+    async def retry_work_request(self, request: web.Request) -> web.Response:
+        old = self.work_requests[int(request.match_info["id"])]
+        assert await request.json() == {}
+        if old["status"] != "aborted":
+            return problem(400, "Cannot retry work request", detail="Only aborted or failed ones can be retried")
+        new = self.add_work_request(supersedes=old["id"])
+        old["superseded_by"] = new["id"]
+        return web.json_response(new)
+
+    async def abort_work_request(self, request: web.Request) -> web.Response:
+        found = self.work_requests[int(request.match_info["id"])]
+        assert await request.json() == {}
+        if found["status"] in {"completed", "aborted"}:
+            return problem(400, "Cannot abort work request", detail="It has ended")
+        found.update(status="aborted", aborted_by=1, completed_at=CREATED_AT)
+        return web.json_response(found)
 
     async def list_work_requests(self, request: web.Request) -> web.Response:
         """Pages of two, so that every list has several."""

@@ -38,6 +38,8 @@ _WORK_REQUEST = (
     "artifacts",
     "workspace",
 )
+#: Shown where a server tells it.
+_TOLD_OF_WORK_REQUEST = ("attempt", "timeout", "aborted_by", "supersedes", "superseded_by")
 _LISTED_WORK_REQUEST = (
     "id",
     "url",
@@ -76,9 +78,11 @@ def relation_shown(relation: RelationResource) -> dict[str, Any]:
 
 def work_request_shown(work_request: WorkRequestResource, artifacts: Sequence[Any]) -> dict[str, Any]:
     """A work request as ``show-work-request`` prints it, with its artifacts, and the reasons when it went wrong."""
-    shown = _chosen({**unstructure(work_request), "artifacts": list(artifacts)}, _WORK_REQUEST)
-    told = work_request.output_data or {}
-    return shown | ({"output_data": told} if told.get("errors") or told.get("skip_reason") else {})
+    values = {**unstructure(work_request), "artifacts": list(artifacts)}
+    shown = _chosen(values, _WORK_REQUEST)
+    told = {key: values[key] for key in _TOLD_OF_WORK_REQUEST if values[key] is not None}
+    output = work_request.output_data or {}
+    return shown | told | ({"output_data": output} if output.get("errors") or output.get("skip_reason") else {})
 
 
 def work_request_listed(work_request: WorkRequestResource) -> dict[str, Any]:

@@ -120,11 +120,16 @@ def show_work_request(work_request_id: int, wait: bool) -> None:
         work_request = await session.client.get_work_request(work_request_id)
         if wait:
             work_request = await wait_for(session, work_request)
-        artifacts = await asyncio.gather(*(_artifact(session, id_) for id_ in work_request.artifacts))
-        session.print(work_request_shown(work_request, artifacts))
+        await print_work_request(session, work_request)
         return _status(work_request) if wait else 0
 
     run(show)
+
+
+async def print_work_request(session: Session, work_request: WorkRequestResource) -> None:
+    """Print a work request with the artifacts that it made."""
+    artifacts = await asyncio.gather(*(_artifact(session, id_) for id_ in work_request.artifacts))
+    session.print(work_request_shown(work_request, artifacts))
 
 
 async def _artifact(session: Session, id_: int) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def test_show_work_request_prints_its_keys_in_order(farm: Farm) -> None:
     shown = yaml.safe_load(result.stdout)
     assert " ".join(shown) == (
         "id url created_at started_at completed_at duration status result worker task_type task_name task_data "
-        "dynamic_task_data priority_base priority_adjustment artifacts workspace"
+        "dynamic_task_data priority_base priority_adjustment artifacts workspace timeout"
     )
     assert shown["artifacts"] == [yaml.safe_load(farm.run("show-artifact", 1).stdout)]
     assert f"created_at: {CREATED_AT}\n" in result.stdout
