@@ -213,19 +213,18 @@ class SigningInput:
     binary_package_name: str | None = None
 
 
-def _file_or_error(instance: "SigningResult", _attribute: object, value: str | None) -> None:
-    if (value is None) == (instance.output_file is None):
-        message = "Either output_file or error_message must be there, and not both."
-        raise ValueError(message)
-
-
 @frozen(kw_only=True)
 class SigningResult:
     """What became of one file that was to be signed."""
 
     file: str
     output_file: str | None = None
-    error_message: str | None = field(default=None, validator=_file_or_error)
+    error_message: str | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if (self.error_message is None) == (self.output_file is None):
+            message = "Either output_file or error_message must be there, and not both."
+            raise ValueError(message)
 
 
 @frozen(kw_only=True)
