@@ -154,7 +154,7 @@ _partial(
 )
 _partial("ix_work_requests_completed_at", work_requests.c.completed_at, where="status = 'completed'")
 sa.Index("ix_work_requests_workspace_id", work_requests.c.workspace, work_requests.c.id)
-_partial("ix_work_requests_supersedes", work_requests.c.supersedes, where="supersedes IS NOT NULL")
+_partial("uq_work_requests_supersedes", work_requests.c.supersedes, where="supersedes IS NOT NULL", unique=True)
 
 attempts = _table(
     "attempts",
