@@ -1,6 +1,6 @@
 """Users and tokens in the database."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -64,6 +64,10 @@ class TokenRepository(Repository[Token]):
             worker=_part(Worker, "worker", values) if values["worker_id"] is not None else None,
         )
 
+    def valid_among(self, tokens: Collection[int], *, at: datetime) -> frozenset[int]:
+        """Those of some tokens that open something at a moment."""
+        return frozenset(self.connection.execute(_VALID_AMONG, {"tokens": list(tokens), "at": at}).scalars())
+
     def note_seen(self, token: int, at: datetime, unless_since: datetime) -> None:
         """Record that a token was used, unless that is known well enough already."""
         seen = self.table.c.last_seen_at
@@ -80,6 +84,16 @@ def _part(noun: type[Any], prefix: str, values: dict[str, Any]) -> Any:
     return noun(**{name.name: values[f"{prefix}_{name.name}"] for name in attrs.fields(noun)})
 
 
+_VALID_AMONG = (
+    sa.select(tables.tokens.c.id)
+    .select_from(tables.tokens.outerjoin(tables.users, tables.users.c.id == tables.tokens.c.user))
+    .where(
+        tables.tokens.c.id.in_(sa.bindparam("tokens", expanding=True)),
+        tables.tokens.c.enabled,
+        tables.tokens.c.expire_at.is_(None) | (tables.tokens.c.expire_at > sa.bindparam("at")),
+        tables.users.c.id.is_(None) | tables.users.c.is_active,
+    )
+)
 _SUBJECT = (
     sa.select(
         *_columns("token", tables.tokens, Token),

@@ -1,6 +1,7 @@
 """Engines, and everything in which SQLite and PostgreSQL differ."""
 
 import sqlite3
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from debusine.db.types import Instant
 from debusine.domain.errors import ConfigurationError, StorageFull, Unavailable
 
 #: SQL states after which PostgreSQL invites to try again: serialization failure and deadlock; and a unique violation,
@@ -20,6 +22,9 @@ FULL_STATES = frozenset({"53100"})
 
 #: The advisory lock of PostgreSQL that a migration holds; any number that nobody else uses.
 MIGRATION_LOCK = 6_382_147
+
+#: The uppermost 12 of the 64 bits of the advisory locks by which transactions announce completions; any number of 11.
+COMPLETION_LOCK = 0x2D8
 
 #: What drivers raise inside transactions: who catches everything there lets this one pass.
 DriverError = sa.exc.SQLAlchemyError
@@ -129,6 +134,37 @@ def _insert_or_ignore(dialect: str, table: sa.Table) -> Any:
 def writers_meet(connection: sa.Connection) -> bool:
     """Whether others may write at the same time, so that rows must be locked (SQLite has one writer)."""
     return connection.dialect.name != "sqlite"
+
+
+def announce_completion(connection: sa.Connection, latest: sa.ScalarSelect[datetime]) -> None:
+    """Let others see, until this transaction ends, that it completes something later than the latest until now.
+
+    The 52 bits below the uppermost ones of a shared lock's key hold the moment, in microseconds since 1970.
+    """
+    if writers_meet(connection):
+        microseconds = sa.func.coalesce(sa.func.extract("epoch", latest) * 1_000_000, 0)
+        key = sa.cast(microseconds, sa.BigInteger) + (COMPLETION_LOCK << 52)
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(key)))
+
+
+def first_announced(connection: sa.Connection) -> sa.ColumnElement[Any]:
+    """The moment after which the first of the announced completions will be; NULL: none is announced."""
+    return _FIRST_ANNOUNCED if writers_meet(connection) else sa.null()
+
+
+_FIRST_ANNOUNCED = (
+    sa.text("""
+    SELECT timestamptz 'epoch' + interval '1 microsecond' * min(
+        (CAST(classid AS bigint) & 1048575) << 32 | CAST(objid AS bigint)
+    )
+    FROM pg_locks
+    WHERE locktype = 'advisory' AND objsubid = 1 AND CAST(classid AS bigint) >> 20 = :announcements
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    """)
+    .bindparams(announcements=COMPLETION_LOCK)
+    .columns(sa.column("announced", Instant))
+    .scalar_subquery()
+)
 
 
 def worth_retrying(error: BaseException) -> bool:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from debusine.db.accounts import TokenRepository, UserRepository
 from debusine.db.artifacts import ArtifactRepository, RelationRepository
 from debusine.db.attempts import AttemptRepository
+from debusine.db.completions import CompletionRepository
 from debusine.db.file_stores import FileStoreRepository
 from debusine.db.files import FileInStoreRepository, FileRepository
 from debusine.db.files_in_artifacts import FileInArtifactRepository, UploadRepository
@@ -80,6 +81,11 @@ class UnitOfWork:
     def work_requests(self) -> WorkRequestRepository:
         """Work requests."""
         return WorkRequestRepository(self.connection)
+
+    @cached_property
+    def completions(self) -> CompletionRepository:
+        """The ends of work requests, in order."""
+        return CompletionRepository(self.connection)
 
     @cached_property
     def attempts(self) -> AttemptRepository:

@@ -15,6 +15,8 @@ class Action(StrEnum):
     RELATE_ARTIFACTS = "relate-artifacts"
     READ_WORK_REQUEST = "read-work-request"
     CREATE_WORK_REQUEST = "create-work-request"
+    #: To hear of the ends of all that one may see, or of all in one workspace.
+    WATCH_WORK_REQUESTS = "watch-work-requests"
     #: To 0 or below: what one asked for oneself may wait longer.
     LOWER_PRIORITY = "lower-priority"
     #: Above 0: before what others asked for.

@@ -13,6 +13,7 @@ from debusine.server.background import Background
 from debusine.server.keys import BACKGROUND, DATABASE, POLICY, SERVER, SETTINGS, STORES, TASKS, UPLOADS
 from debusine.server.middlewares import answer_errors, check_scope, recognise
 from debusine.server.routes import add_routes
+from debusine.server.sockets.completions import announcing_completions, close_watching_sockets
 from debusine.server.sockets.workers import close_worker_sockets, holding_worker_sockets
 from debusine.services.file_stores import FileStores
 from debusine.services.spool import Spool
@@ -47,8 +48,8 @@ def make_app(
     app[BACKGROUND] = background
     add_routes(app)
     app.on_startup.append(_prepare_uploads)
-    app.cleanup_ctx.extend([assigning_work, holding_worker_sockets])
-    app.on_shutdown.append(close_worker_sockets)
+    app.cleanup_ctx.extend([assigning_work, holding_worker_sockets, announcing_completions])
+    app.on_shutdown.extend([close_worker_sockets, close_watching_sockets])
     app.on_response_prepare.append(_add_security_headers)
     return app
 

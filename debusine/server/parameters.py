@@ -65,3 +65,11 @@ RETRY_AFTER = Parameter(
     lambda _: {"type": "integer", "minimum": 0},
     required=True,
 )
+REQUEST_ID = Parameter("X-Request-ID", "By this the request is found in the server's log.", required=True)
+
+WORKSPACES = Parameter("workspaces", "The names of the workspaces, with commas between them; absent: all.")
+COMPLETED_AT_SINCE = Parameter(
+    "completed_at_since",
+    "The moment of the last completion that the caller has heard of; absent: only what completes from now on is told.",
+    lambda _: {"type": "string", "format": "date-time"},
+)

@@ -109,6 +109,14 @@ def subject(request: web.Request) -> Subject:
     return found
 
 
+def sent_key(request: web.Request) -> str | None:
+    """The key that came with a request, whether it opens anything or not."""
+    if token := request.headers.get(headers.TOKEN):
+        return token.strip()
+    scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
+    return credentials.strip() or None if scheme.lower() == "bearer" else None
+
+
 def path_id(request: web.Request, name: str = "id") -> int:
     """The number in the request's path."""
     return _id(request.match_info[name])

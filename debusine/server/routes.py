@@ -29,6 +29,7 @@ from debusine.server.pages.front import front_page
 from debusine.server.pages.layout import STYLESHEET, stylesheet
 from debusine.server.pages.work_requests import work_request_page
 from debusine.server.route import TABLE, Answer, Content, Route
+from debusine.server.sockets.completions import watch_completions
 from debusine.server.sockets.workers import connect_worker
 
 API = "/api/1.0"
@@ -213,6 +214,15 @@ ROUTES: tuple[Route, ...] = (
         gives={101: Answer(description="The server speaks; see the protocol's page")},
         headers=(parameters.RUNNING,),
     ),
+    Route(
+        "GET",
+        f"{SOCKETS}/work-request/on-completed/",
+        watch_completions,
+        Action.WATCH_WORK_REQUESTS,
+        socket=True,
+        gives={101: Answer(description="The server speaks; see the protocol's page")},
+        query=(parameters.WORKSPACES, parameters.COMPLETED_AT_SINCE),
+    ),
 )
 
 
@@ -222,7 +232,8 @@ def add_routes(app: web.Application, routes: tuple[Route, ...] = ROUTES) -> None
 
 
 def _add(router: web.UrlDispatcher, route: Route) -> list[web.AbstractRoute]:
-    # A worker's GET hands out work: nothing of that kind may come of a HEAD.
-    methods = ("GET", "HEAD") if route.method == "GET" and route.action is not Action.BE_A_WORKER else (route.method,)
+    # A worker's GET hands out work, a websocket's opens it: nothing of that kind may come of a HEAD.
+    plain = route.method == "GET" and route.action is not Action.BE_A_WORKER and not route.socket
+    methods = ("GET", "HEAD") if plain else (route.method,)
     resource = router.add_resource(route.path)
     return [resource.add_route(method, route.handler) for method in methods]

@@ -1,6 +1,7 @@
 """Accounts: who somebody is by the key that came with a request, and how accounts are made and closed."""
 
 import re
+from collections.abc import Collection, Set
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -74,6 +75,11 @@ def still_valid(uow: UnitOfWork, token: int) -> bool:
     """Whether a token that opened something before would do so now."""
     found = uow.tokens.get_or_none(token)
     return found is not None and found.valid(uow.now)
+
+
+def still_valid_among(uow: UnitOfWork, tokens: Collection[int]) -> Set[int]:
+    """Those of some tokens that open something now, their users being active."""
+    return uow.tokens.valid_among(tokens, at=uow.now)
 
 
 def note_seen(uow: UnitOfWork, token: int) -> None:

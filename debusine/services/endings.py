@@ -1,5 +1,7 @@
 """Endings: all that belongs to the end of an attempt or of a work request, in the transaction that ends it."""
 
+from attrs import evolve
+
 from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.events import AttemptEnded, WorkerChanged, WorkRequestBecamePending, WorkRequestCompleted
 from debusine.domain.notifications import ReactionEvent
@@ -9,6 +11,7 @@ from debusine.services import notifications
 
 def complete(uow: UnitOfWork, before: WorkRequest, after: WorkRequest) -> None:
     """Record a result: what the last attempt made is attached, and those that waited for it go on."""
+    after = evolve(after, completed_at=uow.completions.moment(uow.now))
     uow.work_requests.save(after, expecting=before)
     if after.attempt:
         uow.artifacts.attach(after.id, after.attempt)

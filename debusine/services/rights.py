@@ -18,6 +18,8 @@ Target: TypeAlias = Workspace | Artifact | WorkRequest | None
 READING = frozenset({Action.READ_WORKSPACE, Action.READ_ARTIFACT, Action.READ_WORK_REQUEST})
 #: What somebody unknown may at least ask for: public workspaces answer.
 OPEN = READING | {Action.ANYBODY}
+#: What somebody unknown may do in a public workspace.
+PUBLIC = READING | {Action.WATCH_WORK_REQUESTS}
 WORKERS_OWN = frozenset({Action.BE_A_WORKER, Action.COMPLETE_WORK_REQUEST})
 #: What a worker may do to what it made in its attempt.
 WRITING = frozenset({Action.CREATE_ARTIFACT, Action.UPLOAD_FILE, Action.RELATE_ARTIFACTS})
@@ -80,10 +82,17 @@ def readable(uow: UnitOfWork, subject: Subject, artifacts: Set[int]) -> Set[int]
         return artifacts
     found = uow.artifacts.with_ids(artifacts)
     if subject.worker is None:
-        public = {workspace.id for workspace in uow.workspaces.all() if workspace.public}
+        public = _public(uow)
         return {artifact.id for artifact in found if artifact.workspace in public}
     attempt = uow.attempts.latest_of_worker(subject.worker.id)
     return {artifact.id for artifact in found if attempt is not None and _readable(uow, attempt, artifact)}
+
+
+def watchable(uow: UnitOfWork, subject: Subject) -> Set[int] | None:
+    """The workspaces for which ``WATCH_WORK_REQUESTS`` is allowed, for lists; None: all of them."""
+    if subject.user is not None:
+        return None
+    return _public(uow) if subject.worker is None else frozenset()
 
 
 def hidden(target: Workspace | Artifact | WorkRequest) -> NotFound:
@@ -103,13 +112,17 @@ def _authorize_user(subject: Subject, user: User, action: Action, target: Target
         raise NotAllowed(subject, action)
 
 
+def _public(uow: UnitOfWork) -> Set[int]:
+    return {workspace.id for workspace in uow.workspaces.all() if workspace.public}
+
+
 def _authorize_anonymous(uow: UnitOfWork, action: Action, target: Target) -> None:
     if target is None:
         raise NoCredentials
     workspace = target if isinstance(target, Workspace) else uow.workspaces.get(target.workspace)
     if not workspace.public:
         raise hidden(target)
-    if action not in READING:
+    if action not in PUBLIC:
         raise NoCredentials
 
 

@@ -130,7 +130,7 @@ def expected_of_anonymous(action: Action, target: str) -> str:
         return UNKNOWN
     if not target.startswith("public"):
         return HIDDEN
-    return OK if action in READING else UNKNOWN
+    return OK if action in READING | {Action.WATCH_WORK_REQUESTS} else UNKNOWN
 
 
 def expected_of_idle_worker(action: Action, target: str) -> str:

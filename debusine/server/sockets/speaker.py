@@ -27,6 +27,12 @@ async def say_and_close(socket: web.WebSocketResponse, message: Mapping[str, Any
     await socket.close(code=WSCloseCode.OK)
 
 
+async def listen(socket: web.WebSocketResponse, limits: Limits) -> None:
+    """Ignore whatever the other side says, until the socket closes."""
+    async for _ in socket:
+        pass
+
+
 class Speaker:
     """Says things on a socket one after the other; each waits at most once, so that the queue is bounded."""
 

@@ -1,0 +1,100 @@
+"""Completions in the database: how they get their order, and how far the order is settled.
+
+Transactions commit in another order than they took their moments in, and on PostgreSQL several servers do so with
+several clocks. Whoever read on from the latest completion that is visible would miss one that is committed later with
+an earlier moment. So a transaction that completes something first announces (for others to see until it ends) the
+latest completion that it knew, and then takes a moment after the latest one on disk. Whatever is not later than the
+first announced moment, and not later than what was on disk before one looked for announcements, is settled: nothing
+will ever be committed among it.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+
+import sqlalchemy as sa
+from attrs import frozen
+
+from debusine.db import tables
+from debusine.db.engine import announce_completion, first_announced
+from debusine.domain.completions import TICK, TOLD, Completion, Place
+
+_requests = tables.work_requests
+#: The text is that of the partial index, which the databases use for no other wording.
+_COMPLETED = sa.text("work_requests.status = 'completed'")
+
+
+@frozen
+class Frontier:
+    """How far the order of completions goes."""
+
+    #: The latest completion on disk; None: there is none.
+    latest: datetime | None
+    #: Up to here nothing comes any more; None: nothing is settled.
+    settled: datetime | None
+
+    @property
+    def held_back(self) -> bool:
+        """Whether something on disk has to wait for a transaction that is under way."""
+        return self.latest != self.settled
+
+
+class CompletionRepository:
+    """Gives completions their moments, and finds them in order."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self.connection = connection
+
+    def moment(self, at: datetime) -> datetime:
+        """When that is completed which this transaction completes: at this moment, or as soon after as can be."""
+        announce_completion(self.connection, _LATEST)
+        latest = self.connection.execute(sa.select(_LATEST)).scalar()
+        return at if latest is None or at > latest else latest + TICK
+
+    def frontier(self) -> Frontier:
+        """How far the order goes now; to be asked before the completions themselves are read."""
+        # One statement: what is on disk is seen before the announcements are looked for.
+        latest, announced = self.connection.execute(sa.select(_LATEST, first_announced(self.connection))).one()
+        return Frontier(latest, latest if latest is None or announced is None else min(latest, announced))
+
+    def page(
+        self, after: Place, until: datetime, *, workspaces: Collection[int] | None, limit: int
+    ) -> tuple[list[Completion], Place | None]:
+        """Completions behind a place, in order, of some workspaces (None: all) and results that are told.
+
+        Looks at ``limit`` rows, wanted or not, so that it never takes long; where it stopped, None: at the end.
+        """
+        columns = (_requests.c.id, _requests.c.workspace, _requests.c.completed_at, _requests.c.result)
+        moment, id_ = after
+        completed_at = _requests.c.completed_at
+        rows = self.connection.execute(
+            sa.select(*columns, _told_in(workspaces).label("wanted"))
+            .where(_COMPLETED, completed_at >= moment, (completed_at > moment) | (_requests.c.id > id_))
+            .where(completed_at <= until)
+            .order_by(completed_at, _requests.c.id)
+            .limit(limit)
+        ).all()
+        found = [
+            Completion(work_request=row.id, workspace=row.workspace, completed_at=row.completed_at, result=row.result)
+            for row in rows
+            if row.wanted
+        ]
+        return found, (rows[-1].completed_at, rows[-1].id) if len(rows) == limit else None
+
+    def several_at(self, moment: datetime, *, workspaces: Collection[int] | None) -> bool:
+        """Whether more than one of those that ``page`` finds was completed at exactly this moment."""
+        here = (_COMPLETED, _requests.c.completed_at == moment, _told_in(workspaces))
+        return len(self.connection.execute(sa.select(_requests.c.id).where(*here).limit(2)).all()) > 1
+
+
+def _told_in(workspaces: Collection[int] | None) -> sa.ColumnElement[bool]:
+    told = _requests.c.result.in_(TOLD)
+    return told if workspaces is None else told & _requests.c.workspace.in_(workspaces)
+
+
+_LATEST = (
+    sa.select(_requests.c.completed_at)
+    .where(_COMPLETED)
+    .order_by(_requests.c.completed_at.desc())
+    .limit(1)
+    .scalar_subquery()
+)
