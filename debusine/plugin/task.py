@@ -203,7 +203,9 @@ def _reasons_against(metadata: Metadata, demand: Demand) -> Sequence[str]:
     if kind != WORKER_TYPES.get(demand.task_type):
         reasons.append(f"it is a worker of type {kind}, not for {demand.task_type} tasks")
     version = metadata.get(f"{demand.task_name}:version")
-    if version != demand.version:
+    if version is None:
+        reasons.append(f"it does not offer {demand.task_name}")
+    elif version != demand.version:
         reasons.append(f"it offers {demand.task_name} in version {version}, not {demand.version}")
     architecture = demand.architecture or metadata.get("system:host_architecture")
     if architecture is not None and architecture not in _strings(metadata.get("system:architectures")):

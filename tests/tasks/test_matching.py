@@ -126,6 +126,12 @@ def test_every_single_thing_that_is_missing_is_the_only_reason(task: str) -> Non
         assert words.get(key, key) in verdict.reasons[0]
 
 
+def test_a_worker_that_never_heard_of_a_task_is_told_so() -> None:
+    verdict = TASKS["blhc"].can_run_on({"sbuild:version": 1}, demand("blhc", EXAMPLES["blhc"].data))
+
+    assert verdict.reasons == ("it does not offer blhc",)
+
+
 @pytest.mark.parametrize("value", [None, "true", 1, []])
 def test_available_means_true_and_nothing_else(value: Any) -> None:
     verdict = TASKS["sbuild"].can_run_on(
