@@ -91,6 +91,8 @@ class Limits:
     json_body: int = field(default=MiB, validator=_positive)
     #: Of the JSON body that declares an artifact.
     artifact_body: int = field(default=16 * MiB, validator=_positive)
+    #: Of all large JSON bodies that one server holds at a time.
+    json_bodies: int = field(default=256 * MiB, validator=_positive)
     #: Objects and arrays inside one another in a JSON body.
     json_depth: int = field(default=32, validator=[_positive, _at_most(100)])
     #: Strings, numbers, objects and so on in one JSON body, all together.
