@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from attrs import frozen
 from debusine_filestore_local.backend import LocalFileStore
@@ -23,10 +24,12 @@ from debusine.scheduler.fifo import Fifo
 from debusine.server.app import make_app
 from debusine.server.background import running_background
 from debusine.server.beat import announced
+from debusine.server.connections import Runner
 from debusine.services import workspaces
 from debusine.services.file_stores import FileStores, close_all, configure, open_stores
 from debusine.tasks.noop import Noop
 from debusine.testing import plugin_manager
+from tests.contract import check_answer
 
 
 @frozen(kw_only=True)
@@ -64,7 +67,10 @@ class Answer:
 
 @frozen
 class Farm:
-    """A running server and who lives on it; requests bear the user's key unless they say otherwise."""
+    """A running server and who lives on it; requests bear the user's key unless they say otherwise.
+
+    Every answer is compared with the API's description.
+    """
 
     settings: Settings
     database: Database
@@ -78,7 +84,9 @@ class Farm:
         if key is not None:
             headers["Token"] = key or self.people.user_key
         async with self.client.request(method, path, headers=headers, allow_redirects=False, **options) as answer:
-            return Answer(answer.status, answer.headers, await answer.read())
+            body = await answer.read()
+            check_answer(self.settings, method, path, answer.status, answer.headers, body)
+            return Answer(answer.status, answer.headers, body)
 
     async def get(self, path: str, **options: Any) -> Answer:
         """GET a path."""
@@ -91,6 +99,19 @@ class Farm:
     async def put(self, path: str, **options: Any) -> Answer:
         """PUT to a path: ``data`` is bytes, ``json`` a value."""
         return await self.request("PUT", path, **options)
+
+
+class RealServer(TestServer):
+    """Connections as the program makes them."""
+
+    __test__ = False
+
+    def __init__(self, app: web.Application, limits: Limits) -> None:
+        super().__init__(app)
+        self._limits = limits
+
+    async def _make_runner(self, **_options: Any) -> Runner:
+        return Runner(self.app, self._limits)
 
 
 @asynccontextmanager
@@ -107,7 +128,7 @@ async def open_farm(
     policy = build_policy(settings.scheduler, manager.scheduler_policies())
     async with announced(database, alone=True) as server, running_background() as background:
         app = make_app(settings, database, stores, manager.tasks(), policy, server, background)
-        async with TestClient(TestServer(app)) as client:
+        async with TestClient(RealServer(app, settings.limits)) as client:
             yield Farm(settings, database, stores, people, client)
     await close_all(configured)
 

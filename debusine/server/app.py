@@ -8,23 +8,35 @@ from aiohttp import web
 from debusine.config import Settings
 from debusine.db.database import Database
 from debusine.plugin import SchedulerPolicy, Task
+from debusine.server.answers import SECURITY_HEADERS
 from debusine.server.assigning import assigning_work
 from debusine.server.background import Background
-from debusine.server.keys import BACKGROUND, DATABASE, POLICY, SERVER, SETTINGS, STORES, TASKS, UPLOADS
+from debusine.server.json_bodies import JSONBodies
+from debusine.server.keys import (
+    BACKGROUND,
+    DATABASE,
+    JSON_BODIES,
+    METHODS,
+    POLICY,
+    SERVER,
+    SETTINGS,
+    STORES,
+    TASKS,
+    TRAFFIC,
+    UPLOADS,
+)
 from debusine.server.middlewares import answer_errors, check_scope, recognise
+from debusine.server.notifying import sending_notifications, stop_sending
+from debusine.server.observing import observe, show_request_id
+from debusine.server.openapi import DESCRIPTION, Description
 from debusine.server.routes import add_routes
 from debusine.server.sockets.completions import announcing_completions, close_watching_sockets
 from debusine.server.sockets.workers import close_worker_sockets, holding_worker_sockets
+from debusine.server.traffic import Traffic
 from debusine.services.file_stores import FileStores
+from debusine.services.notification_methods import NO_METHODS, Methods
 from debusine.services.spool import Spool
 from debusine.services.uploads import Uploads
-
-#: On every answer; what serves content or pages adds its own.
-SECURITY_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",
-}
 
 
 def make_app(
@@ -35,21 +47,27 @@ def make_app(
     policy: SchedulerPolicy[Any],
     server: int,
     background: Background,
+    methods: Methods = NO_METHODS,
 ) -> web.Application:
     """Wire the application; whoever opened its parts closes them after it."""
-    app = web.Application(middlewares=[answer_errors, check_scope, recognise])
+    app = web.Application(middlewares=[observe, answer_errors, check_scope, recognise])
     app[SETTINGS] = settings
     app[DATABASE] = database
     app[STORES] = stores
     app[UPLOADS] = Uploads(database, stores, Spool.at(settings.uploads, settings.limits), settings.limits)
+    app[JSON_BODIES] = JSONBodies(settings.limits.json_bodies)
     app[TASKS] = tasks
     app[POLICY] = policy
     app[SERVER] = server
     app[BACKGROUND] = background
+    app[METHODS] = methods
+    app[TRAFFIC] = Traffic()
+    app[DESCRIPTION] = Description(settings)
     add_routes(app)
     app.on_startup.append(_prepare_uploads)
-    app.cleanup_ctx.extend([assigning_work, holding_worker_sockets, announcing_completions])
-    app.on_shutdown.extend([close_worker_sockets, close_watching_sockets])
+    app.cleanup_ctx.extend([assigning_work, holding_worker_sockets, announcing_completions, sending_notifications])
+    app.on_shutdown.extend([close_worker_sockets, close_watching_sockets, stop_sending])
+    app.on_response_prepare.append(show_request_id)
     app.on_response_prepare.append(_add_security_headers)
     return app
 
@@ -59,6 +77,6 @@ async def _prepare_uploads(app: web.Application) -> None:
 
 
 async def _add_security_headers(_request: web.Request, response: web.StreamResponse) -> None:
-    response.headers["Server"] = "debusine"  # without the versions of everything
+    response.headers["Server"] = SECURITY_HEADERS["Server"]  # aiohttp has put its own there
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)

@@ -1,5 +1,7 @@
 """Limits of a JSON body: how many keys, items and characters its parts may have."""
 
+from collections.abc import Mapping
+
 from attrs import frozen
 
 from debusine.config import Limits
@@ -39,17 +41,22 @@ class Bounds:
 
 def check_limits(value: object, limits: Limits) -> None:
     """Return when a body keeps within the limits; an artifact's ``files`` and ``data`` have wider ones."""
-    usual = Bounds(limits.json_keys, limits.json_array, limits.json_string)
+    usual, wider = bounds_of(limits)
     if not isinstance(value, dict):
         return usual.check(value)
-    wider = {
-        "files": Bounds(limits.artifact_files, limits.json_array, limits.json_string),
-        "data": Bounds(limits.json_keys, limits.json_array, limits.data_string),
-    }
     _check(len(value), limits.json_keys, "keys", "")
     for key, inner in value.items():
         wider.get(key, usual).check(inner, key[:100])
     return None
+
+
+def bounds_of(limits: Limits) -> tuple[Bounds, Mapping[str, Bounds]]:
+    """What holds in a body, and what holds below some of its outermost keys instead."""
+    usual = Bounds(limits.json_keys, limits.json_array, limits.json_string)
+    return usual, {
+        "files": Bounds(limits.artifact_files, limits.json_array, limits.json_string),
+        "data": Bounds(limits.json_keys, limits.json_array, limits.data_string),
+    }
 
 
 def _check(number: int, limit: int, what: str, path: str) -> None:

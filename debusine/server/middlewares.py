@@ -6,7 +6,6 @@ from http import HTTPStatus
 from typing import TypeAlias
 
 from aiohttp import web
-from yarl import URL
 
 from debusine.db.engine import DatabaseUnreachable
 from debusine.domain import errors
@@ -17,12 +16,13 @@ from debusine.protocol import headers
 from debusine.protocol.problems import Problem
 from debusine.protocol.ranges import RangeNotSatisfiable
 from debusine.server.answers import problem_answer
-from debusine.server.keys import DATABASE, SETTINGS, SUBJECT
-from debusine.server.requests import SlowBody, UnsupportedMediaType
+from debusine.server.keys import DATABASE, REQUEST_ID, SETTINGS, SUBJECT
+from debusine.server.observing import CLIENT_GONE
+from debusine.server.requests import SlowBody, UnsupportedMediaType, sent_key
 from debusine.server.route import route_of
-from debusine.server.urls import urls
+from debusine.server.sockets.handshake import check_handshake
 from debusine.services import accounts
-from debusine.services.rights import READING, NoCredentials
+from debusine.services.rights import OPEN, NoCredentials
 
 logger = logging.getLogger(__name__)
 
@@ -48,12 +48,6 @@ STATUSES: tuple[tuple[type[DebusineError], HTTPStatus], ...] = (
 #: Seconds after which it is worth trying again.
 RETRY_AFTER = {HTTPStatus.TOO_MANY_REQUESTS: "60", HTTPStatus.SERVICE_UNAVAILABLE: "5"}
 
-#: For our own eyes only: the client went away before its answer.
-CLIENT_GONE = 499
-
-#: What somebody unknown may at least ask for: public workspaces answer.
-OPEN = READING | {Action.ANYBODY}
-
 
 class UnknownScope(errors.NotFound):
     """A request speaks of a scope that this server does not serve."""
@@ -72,13 +66,6 @@ class BadCredentials(errors.NotAuthenticated):
         )
 
 
-class ForeignOrigin(errors.PermissionDenied):
-    """A page of somebody else's, in a browser, asks for a websocket."""
-
-    def __init__(self, origin: str) -> None:
-        super().__init__(f"Pages of {origin[:200]!r} get no websocket here")
-
-
 @web.middleware
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn every error into a problem; what nobody foresaw is logged, and not shown."""
@@ -91,8 +78,11 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except Exception as error:
         if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
             return web.Response(status=CLIENT_GONE)  # aiohttp finds out by itself that nobody reads it
-        logger.exception("Unexpected error in %s %s", request.method, request.rel_url.raw_path)
-        return problem_answer(HTTPStatus.INTERNAL_SERVER_ERROR, Problem("Internal error", "The server's log has more"))
+        # Without the path: it may be anything, also a key.
+        logger.exception(
+            "Unexpected error in %s", "an unknown path" if (met := route_of(request)) is None else met.path
+        )
+        return problem_answer(HTTPStatus.INTERNAL_SERVER_ERROR, _unforeseen(request))
 
 
 @web.middleware
@@ -111,19 +101,13 @@ async def recognise(request: web.Request, handler: Handler) -> web.StreamRespons
     if route is None:  # no such path or method: the same for everybody
         return await handler(request)
     if route.socket:
-        _check_origin(request)
-    key = _key(request)
+        check_handshake(request)
+    key = sent_key(request)
     subject = await _subject(request, key) if key else ANONYMOUS
     request[SUBJECT] = subject
     if route.socket or not subject.anonymous:
         return await handler(request)
     return await _serve_anonymous(request, handler, route.action, refusal=BadCredentials() if key else NoCredentials())
-
-
-def _check_origin(request: web.Request) -> None:
-    origin = request.headers.get("Origin")  # only browsers send it
-    if origin is not None and origin != str(URL(urls(request).base).origin()):
-        raise ForeignOrigin(origin)
 
 
 async def _serve_anonymous(
@@ -149,19 +133,16 @@ async def _subject(request: web.Request, key: str) -> Subject:
     return subject
 
 
-def _key(request: web.Request) -> str | None:
-    if token := request.headers.get(headers.TOKEN):
-        return token.strip()
-    scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
-    return credentials.strip() or None if scheme.lower() == "bearer" else None
-
-
 def _problem(error: DebusineError) -> web.Response:
     status = next((status for kind, status in STATUSES if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
     extra = {"Retry-After": RETRY_AFTER[status]} if status in RETRY_AFTER else {}
     if isinstance(error, RangeNotSatisfiable):
         extra["Content-Range"] = f"bytes */{error.size}"
     return problem_answer(status, Problem(error.title, _detail(error), error.validation_errors), extra)
+
+
+def _unforeseen(request: web.Request) -> Problem:
+    return Problem("Internal error", f"The server's log has more, under the request id {request[REQUEST_ID]}")
 
 
 def _detail(error: DebusineError) -> str | None:

@@ -1,6 +1,8 @@
 """A line of the URL table: what is asked where, by whom, and how the API's description tells of it."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
 from typing import Any, TypeAlias
 
 from aiohttp import web
@@ -13,6 +15,9 @@ Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 JSON = "application/json"
 BYTES = "application/octet-stream"
+
+#: A part of a path that differs from request to request.
+PLACEHOLDER = re.compile(r"\{(?P<name>\w+)(?::(?:[^{}]|\{[^{}]*\})*)?\}")
 
 
 @frozen
@@ -85,3 +90,9 @@ TABLE = web.AppKey("table", dict[web.AbstractRoute, Route])
 def route_of(request: web.Request) -> Route | None:
     """The line of the table that a request meets; None: no such path or method."""
     return request.app[TABLE].get(request.match_info.route)
+
+
+@cache
+def path_of(route: Route) -> str:
+    """A route's path with plain placeholders: ``/artifact/{id}/``."""
+    return PLACEHOLDER.sub(r"{\g<name>}", route.path)

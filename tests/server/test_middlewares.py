@@ -134,7 +134,7 @@ async def test_each_kind_of_error_has_its_status(
 ) -> None:
     raising(farm, monkeypatch, error)
 
-    answer = await farm.get("/health")
+    answer = await farm.get("/")
 
     assert answer.status == status
     assert answer.problem()["title"]
@@ -146,11 +146,11 @@ async def test_what_nobody_foresaw_is_logged_and_not_shown(
 ) -> None:
     raising(farm, monkeypatch, KeyError("the inner life"))
 
-    answer = await farm.get("/health?secret=in-the-query")
+    answer = await farm.get("/?secret=in-the-query")
 
     assert answer.status == 500
     assert b"inner life" not in answer.body
-    assert "GET /health" in caplog.text
+    assert "Unexpected error in /" in caplog.text
     assert "inner life" in caplog.text
     assert "in-the-query" not in caplog.text
 
@@ -166,7 +166,7 @@ async def test_a_client_that_went_away_is_no_error(
 
     serve(farm, monkeypatch, abort)
     with pytest.raises(Exception, match=r"disconnected|reset"):
-        await farm.get("/health")
+        await farm.get("/")
 
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
@@ -221,10 +221,10 @@ def raising(farm: Farm, monkeypatch: pytest.MonkeyPatch, error: Exception) -> No
 
 
 def serve(farm: Farm, monkeypatch: pytest.MonkeyPatch, handler: object) -> None:
-    """Have ``/health`` answered by another handler."""
+    """Have ``/`` answered by another handler."""
     assert farm.client.app is not None
     for added, route in farm.client.app[TABLE].items():
-        if route.path == "/health":
+        if route.path == "/":
             monkeypatch.setattr(added, "_handler", handler)
 
 

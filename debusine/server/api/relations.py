@@ -22,7 +22,7 @@ async def create_relation(request: web.Request) -> web.Response:
 
 
 async def list_relations(request: web.Request) -> web.Response:
-    """A bare array of the relations of an artifact, or of those that lead to it."""
+    """List the relations of an artifact, or of those that lead to it."""
     artifact, target = query_id(request, "artifact"), query_id(request, "target_artifact")
     found = await request.app[DATABASE].read(relations.of, subject(request), artifact, target)
     return json_answer([relation_resource(relation) for relation in found])

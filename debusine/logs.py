@@ -1,0 +1,166 @@
+"""Logs: a line for each event, as text or as JSON, with what it is about and never with a secret."""
+
+import json
+import logging
+import re
+import sys
+import threading
+import traceback
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+
+from debusine.domain.secrets import Secret
+
+
+class LogFormat(StrEnum):
+    """How lines are written: for people, or for programs."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+#: In place of a secret.
+HIDDEN = "[hidden]"
+
+#: The keys that this project and its kin make; the hash of a file looks the same, and goes too.
+_KEY = re.compile(r"[0-9A-Fa-f]{64,}")
+_PASSWORD_IN_URL = re.compile(r"(?<=://)([^/@\s:]*):[^/@\s]+@")
+#: A shorter "secret" would blot out half the log.
+SHORTEST = 8
+
+#: What the lines of this context are about.
+_facts: ContextVar[Mapping[str, object]] = ContextVar("facts", default={})  # noqa: B039 - never changed in place
+#: Credentials that came with the request that is served in this context, whatever they look like.
+_sent: ContextVar[str | None] = ContextVar("sent", default=None)
+#: Secrets of this process.
+_hidden: set[Secret] = set()
+
+
+def set_up(format_: LogFormat = LogFormat.TEXT, level: str | int = logging.INFO, file: Path | None = None) -> None:
+    """Write to standard error, and to a file if there is one; what is logged in other ways goes there, too."""
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if file is not None:
+        handlers.append(logging.FileHandler(file, encoding="utf-8"))
+    for handler in handlers:
+        handler.setFormatter(JSONLines() if format_ is LogFormat.JSON else TextLines())
+    logging.basicConfig(level=level, handlers=handlers, force=True)
+    warnings.showwarning = _log_warning
+    sys.excepthook = _log_end
+    threading.excepthook = lambda end: _log_thread_end(end)
+
+
+def begin(sent: str | None = None, **facts: object) -> None:
+    """Say what the lines of this context are about from now on, and which credentials must not be in them."""
+    _facts.set(facts)
+    _sent.set(sent if sent is not None and len(sent) >= SHORTEST else None)
+
+
+@contextmanager
+def about(**facts: object) -> Iterator[None]:
+    """Say what the lines of the block are about, beside what its context is about."""
+    before = _facts.set({**_facts.get(), **facts})
+    try:
+        yield
+    finally:
+        _facts.reset(before)
+
+
+def hide(secret: Secret) -> None:
+    """Never show this secret in a line of this process."""
+    _hidden.add(secret)
+
+
+def hidden(text: str) -> str:
+    """The text without any secret."""
+    for secret in _hidden:
+        text = text.replace(secret.reveal(), HIDDEN)
+    if (sent := _sent.get()) is not None:
+        text = text.replace(sent, HIDDEN)
+    return _PASSWORD_IN_URL.sub(rf"\1:{HIDDEN}@", _KEY.sub(HIDDEN, text))
+
+
+class TextLines(logging.Formatter):
+    """Lines for people; what belongs to a line and is longer is indented below it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, and perhaps a traceback."""
+        facts = "".join(f" {name}={value}" for name, value in _facts_of(record).items())
+        line = f"{_moment(record)} {record.levelname} {record.name}: {record.getMessage()}{facts}"
+        more = _exception(record)
+        below = "".join(f"\n    {_one_line(each)}" for each in more.splitlines()) if more else ""
+        return hidden(_one_line(line) + below)
+
+
+class JSONLines(logging.Formatter):
+    """Lines for programs: an object each."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One object."""
+        values = {
+            "time": _moment(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **_facts_of(record),
+        }
+        if more := _exception(record):
+            values["exception"] = more
+        # In ASCII: a line break of any script would end the line for some reader.
+        return json.dumps({name: _without_secret(value) for name, value in values.items()})
+
+
+def _without_secret(value: object) -> object:
+    return value if isinstance(value, int | float | None) else hidden(str(value))
+
+
+def _facts_of(record: logging.LogRecord) -> Mapping[str, object]:
+    own: Mapping[str, object] = getattr(record, "facts", {})
+    return {**_facts.get(), **own}
+
+
+def _moment(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _exception(record: logging.LogRecord) -> str:
+    parts = []
+    if record.exc_info and record.exc_info[0] is not None:
+        parts.append("".join(traceback.format_exception(*record.exc_info)).rstrip())
+    if record.stack_info:
+        parts.append(record.stack_info)
+    return "\n".join(parts)
+
+
+def _one_line(text: str) -> str:
+    """The text with every character visible that could make a second line or move a terminal's cursor."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def _log_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: object = None,
+    line: object = None,
+) -> None:
+    logging.getLogger("warnings").warning("%s:%s: %s: %s", filename, lineno, category.__name__, message)
+
+
+def _log_end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        return
+    logging.getLogger("debusine").critical("The program ends by an error of its own", exc_info=(kind, error, trace))
+
+
+def _log_thread_end(end: threading.ExceptHookArgs) -> None:
+    if end.exc_value is not None:
+        _log_end(end.exc_type, end.exc_value, end.exc_traceback)
