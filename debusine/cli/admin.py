@@ -8,6 +8,7 @@ from typing import Any
 import click
 from attrs import frozen
 
+from debusine.cli.client.given import read_mapping
 from debusine.cli.operator import PROGRAM, perform
 from debusine.cli.output import print_result, sentence, tell
 from debusine.cli.tables import print_table
@@ -140,10 +141,15 @@ def disable_worker(operator: Operator, name: str) -> None:
 
 @worker.command("create")
 @click.argument("fqdn")
+@click.option(
+    "--activation",
+    is_flag=True,
+    help="Print an activation token instead, for its file `activation-token`: good for one registration in 15 minutes.",
+)
 @click.pass_obj
-def create_worker(operator: Operator, fqdn: str) -> None:
+def create_worker(operator: Operator, fqdn: str, activation: bool) -> None:
     """Add an enabled worker ahead of its first start and print its key, for its file `token`."""
-    made = operator.perform("worker create", {"fqdn": fqdn})
+    made = operator.perform("worker create", {"fqdn": fqdn, "activation": activation})
     operator.show(made, made["key"])
 
 
@@ -185,6 +191,74 @@ def list_workspaces(operator: Operator) -> None:
     """Show every workspace."""
     rows = operator.perform("workspace list")
     operator.show_rows(rows, WORKSPACE_COLUMNS, "There is no workspace yet; start the server once.")
+
+
+@main.group()
+def channel() -> None:
+    """The ways by which people hear of work."""
+
+
+DATA = click.Path(exists=True, dir_okay=False, allow_dash=True)
+CHANNEL_COLUMNS = {"name": "Name", "method": "Method", "allow_overrides": "Overrides", "data": "Data"}
+
+
+@channel.command("create")
+@click.argument("name")
+@click.argument("method")
+@click.option("--data", required=True, type=DATA, metavar="FILE", help="YAML or JSON; - is standard input.")
+@click.option("--allow-overrides", is_flag=True, help="Let submitters choose sender and recipients.")
+@click.pass_obj
+def create_channel(operator: Operator, name: str, method: str, data: str, allow_overrides: bool) -> None:
+    """Add a channel that sends by a method, for instance email, what its data file says."""
+    wanted = {"name": name, "method": method, "data": read_mapping(data), "allow_overrides": allow_overrides}
+    made = operator.perform("channel create", wanted)
+    operator.show(made, f"The channel {name} was made; submitters name it in their event_reactions.")
+
+
+@channel.command("list")
+@click.pass_obj
+def list_channels(operator: Operator) -> None:
+    """Show every channel."""
+    rows = operator.perform("channel list")
+    operator.show_rows(rows, CHANNEL_COLUMNS, f"There is no channel yet; make one with: {PROGRAM} channel create")
+
+
+@channel.command("delete")
+@click.argument("name")
+@click.pass_obj
+def delete_channel(operator: Operator, name: str) -> None:
+    """Take a channel away; what waits for it will never be sent."""
+    gone = operator.perform("channel delete", {"name": name})
+    lost = gone["given_up"]
+    waiting = f" {lost} {'notification' if lost == 1 else 'notifications'} waited for it and will not be sent."
+    operator.show(gone, f"The channel {name} was deleted.{waiting if lost else ''}")
+
+
+@main.group()
+def notification() -> None:
+    """What is on its way to people."""
+
+
+NOTIFICATION_COLUMNS = {
+    "id": "Id",
+    "created_at": "Written (UTC)",
+    "work_request": "Work request",
+    "event": "Event",
+    "channel": "Channel",
+    "state": "State",
+    "tries": "Tries",
+    "error": "Last error",
+}
+
+
+@notification.command("list")
+@click.option("--failed", is_flag=True, help="Only those that were given up.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many at most.")
+@click.pass_obj
+def list_notifications(operator: Operator, failed: bool, limit: int) -> None:
+    """Show the latest notifications, newest first."""
+    rows = operator.perform("notification list", {"failed": failed, "limit": limit})
+    operator.show_rows(rows, NOTIFICATION_COLUMNS, "There is no such notification.")
 
 
 PLUGIN_COLUMNS = {"plugin": "Plugin", "version": "Version", "hooks": "Hooks", "classes": "Offers", "error": "Problem"}

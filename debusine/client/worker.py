@@ -48,7 +48,8 @@ class WorkerClient:
     async def register(self, fqdn: str, key: Secret) -> None:
         """Make a worker with this key; the connection's own token is an activation token, or there is none."""
         body = unstructure(WorkerRegistration(token=key.reveal(), fqdn=fqdn))
-        await self.connection.call("POST", "worker/register/", body=body, expected={201})
+        # The same key again is the same worker, and an activation token is good for one only.
+        await self.connection.call("POST", "worker/register/", body=body, expected={201}, repeatable=True)
 
     async def put_dynamic_metadata(self, metadata: Mapping[str, Any]) -> None:
         """Tell what this machine is and can do."""

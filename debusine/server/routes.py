@@ -194,7 +194,7 @@ ROUTES: tuple[Route, ...] = (
         Action.ANYBODY,
         takes=WorkerRegistration,
         gives={201: None},
-        problems=(409, 507),
+        problems=(403, 409, 507),
     ),
     Route(
         "PUT",

@@ -17,6 +17,9 @@ from debusine.domain.workers import Worker
 #: ``last_seen_at`` is written at most this often for a token.
 SEEN_INTERVAL = timedelta(minutes=1)
 
+#: That a worker may take to register after the operator has made its activation token.
+ACTIVATION_LIFE = timedelta(minutes=15)
+
 USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9@+._-]{0,149}")
 
 
@@ -59,10 +62,10 @@ def authenticate(uow: UnitOfWork, key: str) -> Subject:
     found = uow.tokens.subject(key)
     if found is None or found.token is None:
         return ANONYMOUS
-    inactive = found.user is not None and not found.user.is_active
-    if inactive or not found.token.valid(uow.now):
-        return evolve(found, user=None, worker=None)
-    return found
+    valid, kind = found.token.valid(uow.now), found.token.kind
+    user = found.user if valid and kind is TokenKind.USER and found.user is not None and found.user.is_active else None
+    # A worker that is yet to register has an activation token, which is not the worker itself.
+    return evolve(found, user=user, worker=found.worker if valid and kind is TokenKind.WORKER else None)
 
 
 def recognise(uow: UnitOfWork, key: str) -> tuple[Subject, bool]:
@@ -107,6 +110,11 @@ def create_user_token(uow: UnitOfWork, username: str) -> str:
 def create_worker_token(uow: UnitOfWork, *, comment: str) -> tuple[Token, str]:
     """Make an enabled token for a worker; returns it with its key."""
     return _create_token(uow, TokenKind.WORKER, comment=comment)
+
+
+def create_activation_token(uow: UnitOfWork, *, comment: str) -> tuple[Token, str]:
+    """Make a token that is good for one registration, soon; returns it with its key."""
+    return _create_token(uow, TokenKind.ACTIVATION, comment=comment, expire_at=uow.now + ACTIVATION_LIFE)
 
 
 def set_worker_enabled(uow: UnitOfWork, name: str, *, enabled: bool) -> tuple[Worker, Token]:

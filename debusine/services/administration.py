@@ -8,13 +8,14 @@ from attrs import field, frozen, validators
 
 from debusine.converter.structure import structure, unstructure
 from debusine.db.unit_of_work import UnitOfWork
-from debusine.domain.accounts import Subject, Token, User
+from debusine.domain.accounts import Subject, Token, TokenKind, User
 from debusine.domain.errors import NotFound
 from debusine.domain.rights import Action
 from debusine.domain.times import EPOCH
 from debusine.domain.workers import Worker
 from debusine.domain.workspaces import Workspace
-from debusine.services import accounts, workers, workspaces
+from debusine.services import accounts, administered_channels, registrations, workspaces
+from debusine.services.notification_methods import NO_METHODS, Methods
 from debusine.services.rights import authorize
 
 #: Whoever may open the server's own socket or its database.
@@ -60,6 +61,8 @@ class WorkerCreate:
     """``worker create``."""
 
     fqdn: str = field(validator=[validators.min_len(1), validators.max_len(400)])
+    #: Make an activation token, which is good for one registration, instead of the worker's own token.
+    activation: bool = False
 
 
 @frozen(kw_only=True)
@@ -147,10 +150,9 @@ def disable_worker(uow: UnitOfWork, arguments: WorkerName) -> WorkerRow:
 
 
 def create_worker(uow: UnitOfWork, arguments: WorkerCreate) -> NewKey:
-    """Add a worker, enabled, before it has ever connected."""
-    token, key = accounts.create_worker_token(uow, comment=f"made for {arguments.fqdn}")
-    workers.create_worker(uow, arguments.fqdn, token.id)
-    return NewKey(key=key)
+    """Add a worker before it has ever connected: enabled, or to be enabled by its registration."""
+    create = registrations.create_activated if arguments.activation else registrations.create_enabled
+    return NewKey(key=create(uow, arguments.fqdn))
 
 
 def create_workspace(uow: UnitOfWork, arguments: WorkspaceCreate) -> WorkspaceRow:
@@ -177,7 +179,9 @@ class Command:
 
     arguments: type[Any]
     action: Action
-    service: Callable[[UnitOfWork, Any], Any]
+    service: Callable[..., Any]
+    #: Whether the service wants to know the notification methods, as a third argument.
+    with_methods: bool = False
 
 
 COMMANDS: Mapping[str, Command] = {
@@ -187,26 +191,42 @@ COMMANDS: Mapping[str, Command] = {
     "worker enable": Command(WorkerName, Action.ADMINISTER, enable_worker),
     "worker disable": Command(WorkerName, Action.ADMINISTER, disable_worker),
     "worker create": Command(WorkerCreate, Action.ADMINISTER, create_worker),
+    "channel create": Command(
+        administered_channels.ChannelCreate, Action.ADMINISTER, administered_channels.create, with_methods=True
+    ),
+    "channel list": Command(Nothing, Action.ADMINISTER, lambda uow, _: administered_channels.listed(uow)),
+    "channel delete": Command(administered_channels.ChannelName, Action.ADMINISTER, administered_channels.delete),
+    "notification list": Command(
+        administered_channels.NotificationList, Action.ADMINISTER, administered_channels.notifications
+    ),
     "workspace create": Command(WorkspaceCreate, Action.ADMINISTER, create_workspace),
     "workspace set": Command(WorkspaceSet, Action.ADMINISTER, set_workspace),
     "workspace list": Command(Nothing, Action.ADMINISTER, list_workspaces),
 }
 
 
-def perform(uow: UnitOfWork, subject: Subject, name: str, arguments: Mapping[str, Any]) -> Any:
+def wants_methods(name: str) -> bool:
+    """Whether a command can be carried out only by a program that knows the notification methods."""
+    return name in COMMANDS and COMMANDS[name].with_methods
+
+
+def perform(
+    uow: UnitOfWork, subject: Subject, name: str, arguments: Mapping[str, Any], methods: Methods = NO_METHODS
+) -> Any:
     """Carry out a command of the table with plain values, and return plain values."""
     if name not in COMMANDS:
         raise UnknownCommand(name)
     command = COMMANDS[name]
     authorize(uow, subject, command.action)
     structured = structure(dict(arguments), command.arguments, title=f"Cannot {name}")
-    return unstructure(command.service(uow, structured))
+    known = (methods,) if command.with_methods else ()
+    return unstructure(command.service(uow, structured, *known))
 
 
 def _worker_row(worker: Worker, token: Token | None) -> WorkerRow:
     return WorkerRow(
         name=worker.name,
-        enabled=token is not None and token.enabled,
+        enabled=token is not None and token.kind is TokenKind.WORKER and token.enabled,
         connected_at=worker.connected_at,
         registered_at=worker.registered_at,
         last_seen_at=token.last_seen_at if token else None,

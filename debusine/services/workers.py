@@ -1,4 +1,4 @@
-"""Workers: registered, connected, told of; what they say of themselves."""
+"""Workers: connected, told of; what they say of themselves."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -6,24 +6,15 @@ from typing import Any
 from attrs import frozen
 
 from debusine.db.unit_of_work import UnitOfWork
-from debusine.domain.accounts import Subject, TokenKind
+from debusine.domain.accounts import Subject
 from debusine.domain.errors import Invalid
 from debusine.domain.events import WorkerChanged, WorkerDisconnected
 from debusine.domain.rights import Action
-from debusine.domain.secrets import key_hash
 from debusine.domain.workers import Worker
-from debusine.protocol.resources import WorkerRegistration
 from debusine.services import rights
 from debusine.services.attempts import Running, let_go
 
 TITLE = "Cannot deserialize worker"
-
-
-class KeyInUse(Invalid):
-    """A registration brings the key of a token that is something else already."""
-
-    def __init__(self) -> None:
-        super().__init__(TITLE, validation_errors={"token": ["This key is in use; make a new one."]})
 
 
 class NotFlat(Invalid):
@@ -43,30 +34,6 @@ class Connection:
     work_available: bool
     #: What the worker runs, as (work request, attempt), although nobody wants it any more.
     stale: Collection[tuple[int, int]] = ()
-
-
-def register(uow: UnitOfWork, registration: WorkerRegistration) -> Worker:
-    """Add a worker with a disabled token; the same registration again is answered by the same worker."""
-    known = uow.tokens.get_token_or_none(registration.token)
-    if known is not None:
-        worker = uow.workers.by_token(known.id)
-        if worker is None:
-            raise KeyInUse
-        return worker
-    token = uow.tokens.insert(
-        kind=TokenKind.WORKER,
-        hash=key_hash(registration.token),
-        comment=f"registered by {registration.fqdn}",
-        enabled=False,
-        created_at=uow.now,
-    )
-    metadata = {"system:worker_type": registration.worker_type}
-    return uow.workers.create_with_fqdn(registration.fqdn, token.id, at=uow.now, metadata=metadata)
-
-
-def create_worker(uow: UnitOfWork, fqdn: str, token: int) -> Worker:
-    """Add a worker that has a token already."""
-    return uow.workers.create_with_fqdn(fqdn, token, at=uow.now)
 
 
 def set_dynamic_metadata(uow: UnitOfWork, subject: Subject, metadata: Mapping[str, Any]) -> None:

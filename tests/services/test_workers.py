@@ -11,8 +11,9 @@ from debusine.domain.events import Event, WorkerChanged, WorkerDisconnected
 from debusine.domain.work_requests import Outcome, Status
 from debusine.domain.workers import Worker
 from debusine.protocol.resources import WorkerRegistration
-from debusine.services import workers
-from debusine.services.workers import KeyInUse, NotFlat
+from debusine.services import registrations, workers
+from debusine.services.registrations import KeyInUse
+from debusine.services.workers import NotFlat
 from tests.farm import make_user
 from tests.work import Workshop
 
@@ -22,7 +23,7 @@ def registration(key: str, fqdn: str = "Builder.example.org", **values: str) -> 
 
 
 async def test_a_registered_worker_has_a_disabled_token_and_a_name_from_its_domain_name(workshop: Workshop) -> None:
-    worker = await workshop.database.write(workers.register, registration("a", worker_type="signing"))
+    worker = await workshop.database.write(registrations.register, registration("a", worker_type="signing"))
 
     assert worker.name == "builder-example-org"
     assert worker.metadata() == {"system:worker_type": "signing"}
@@ -32,7 +33,7 @@ async def test_a_registered_worker_has_a_disabled_token_and_a_name_from_its_doma
 
 async def test_workers_of_one_name_are_numbered_also_when_they_register_at_once(workshop: Workshop) -> None:
     made = await asyncio.gather(
-        *(workshop.database.write(workers.register, registration(key)) for key in "abcd"),
+        *(workshop.database.write(registrations.register, registration(key)) for key in "abcd"),
     )
 
     assert sorted(worker.name for worker in made) == [
@@ -44,21 +45,21 @@ async def test_workers_of_one_name_are_numbered_also_when_they_register_at_once(
 
 
 async def test_the_same_registration_again_is_answered_by_the_same_worker(workshop: Workshop) -> None:
-    first = await workshop.database.write(workers.register, registration("a"))
+    first = await workshop.database.write(registrations.register, registration("a"))
 
-    assert await workshop.database.write(workers.register, registration("a")) == first
+    assert await workshop.database.write(registrations.register, registration("a")) == first
 
 
 async def test_a_worker_cannot_register_with_the_key_of_a_user(workshop: Workshop) -> None:
     _, key = await workshop.database.write(make_user, "bob")
 
     with pytest.raises(KeyInUse):
-        await workshop.database.write(workers.register, WorkerRegistration(token=key, fqdn="builder"))
+        await workshop.database.write(registrations.register, WorkerRegistration(token=key, fqdn="builder"))
 
 
 @pytest.mark.parametrize("fqdn", ["...", "x" * 400, "büro.example", "_"])
 async def test_every_domain_name_makes_a_name(workshop: Workshop, fqdn: str) -> None:
-    worker = await workshop.database.write(workers.register, registration("a", fqdn))
+    worker = await workshop.database.write(registrations.register, registration("a", fqdn))
 
     assert 1 <= len(worker.name) <= 255
     assert worker.name.replace("-", "").isalnum()
@@ -172,7 +173,7 @@ async def test_one_worker_that_registers_twice_at_once_is_one_worker(workshop: W
         if uow.tokens.get_token_or_none("k" * 64) is None:
             with suppress(threading.BrokenBarrierError):  # SQLite has one writer: the other one comes after it
                 both_have_looked.wait()
-        return workers.register(uow, registration("k"))
+        return registrations.register(uow, registration("k"))
 
     one, other = await asyncio.gather(workshop.database.write(register), workshop.database.write(register))
 

@@ -7,14 +7,14 @@ from aiohttp import web
 from debusine.protocol.resources import WorkerRegistration
 from debusine.server.answers import empty_answer
 from debusine.server.keys import DATABASE
-from debusine.server.requests import structured, subject
-from debusine.services import workers
+from debusine.server.requests import sent_key, structured, subject
+from debusine.services import registrations, workers
 
 
 async def register_worker(request: web.Request) -> web.Response:
-    """``POST worker/register/``."""
+    """Register a worker; the operator has to enable it, unless an activation token comes with it."""
     registration = await structured(request, WorkerRegistration)
-    await request.app[DATABASE].write(workers.register, registration)
+    await request.app[DATABASE].write(registrations.register, registration, sent_key(request))
     return empty_answer(web.HTTPCreated.status_code)
 
 
