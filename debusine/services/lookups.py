@@ -64,7 +64,7 @@ class ArtifactLookups(Lookups):
 
     def _resolve(self, places: Sequence[tuple[object, str]], categories: Collection[str]) -> Sequence[ArtifactFacts]:
         wanted = [(item, artifact_id(item, field), field) for item, field in places]
-        self._find({id_ for _, id_, _ in wanted if id_ <= LAST_ID} - self._known.keys())
+        self._find({id_ for _, id_, _ in wanted if 0 < id_ <= LAST_ID} - self._known.keys())
         found = [self._fitting(item, id_, categories, field) for item, id_, field in wanted]
         self._given.update(facts.id for facts in found)
         return found

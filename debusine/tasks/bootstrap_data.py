@@ -9,6 +9,7 @@ from attrs import field, frozen, validators
 from debusine.tasks.task_data import (
     TaskData,
     a_component,
+    a_package,
     a_package_name,
     a_suite,
     an_absolute_url,
@@ -41,7 +42,7 @@ def a_keyring_url(instance: object, attribute: Any, value: Any) -> None:
     an_absolute_url("http", "https", "file")(instance, attribute, value)
     if urlsplit(value).scheme == "file":
         path = PurePosixPath(unquote(urlsplit(value).path))
-        if ".." in path.parts or path.parent not in KEYRING_DIRECTORIES:
+        if ".." in path.parts or not any(path.is_relative_to(place) for place in KEYRING_DIRECTORIES):
             message = f"{value!r} is not below {' or '.join(map(str, KEYRING_DIRECTORIES))}."
             raise ValueError(message)
 
@@ -70,7 +71,7 @@ class BootstrapOptions:
     architecture: str = field(validator=an_architecture)
     #: None: mmdebstrap's own default.
     variant: Variant | None = None
-    extra_packages: tuple[str, ...] = field(default=(), validator=each(a_package_name))
+    extra_packages: tuple[str, ...] = field(default=(), validator=each(a_package))
     #: Whether the environment's sources name the keyring that signs them.
     use_signed_by: bool = True
 

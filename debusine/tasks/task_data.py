@@ -74,10 +74,14 @@ def an_absolute_url(*schemes: str) -> Validator:
     return check
 
 
-an_architecture = matches(r"[a-z0-9][a-z0-9-]*", "an architecture such as amd64")
+an_architecture = matches(r"[a-z0-9][a-z0-9-]{0,62}", "an architecture such as amd64")
 a_suite = matches(r"[\w./][\w./ -]*", "a suite such as bookworm")
 a_component = matches(r"[A-Za-z0-9][\w./+-]*", "a component such as main")
 a_package_name = matches(r"[a-z0-9][a-z0-9+.-]+", "the name of a package")
+a_package = matches(
+    r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?([/=][A-Za-z0-9][\w.:+~-]*)?",
+    "a package such as hello, hello:i386, hello=2.10-3 or hello/bookworm-backports",
+)
 
 
 @frozen(kw_only=True)

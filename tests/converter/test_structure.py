@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from attrs import field, frozen, validators
 
-from debusine.converter.structure import InvalidFields, structure
+from debusine.converter.structure import InvalidFields, structure, unstructure
 from debusine.domain.artifacts import RelationType
 from debusine.domain.work_requests import Result
 from debusine.protocol.resources import CompletionReport, RelationSubmission, WorkerRegistration
@@ -78,3 +78,28 @@ def test_an_error_at_a_key_that_looks_like_a_place_keeps_its_path() -> None:
         structure({"a @ $.b": "no number"}, dict[str, int])
 
     assert caught.value.validation_errors == {"['a @ $.b']": ["This must be a whole number, not a string."]}
+
+
+@frozen(kw_only=True)
+class Reserved:
+    global_: int = field(default=1, validator=validators.ge(0))
+    in_: int | None = None
+    more_: int = 0
+
+
+def test_a_field_whose_name_python_keeps_for_itself_has_it_in_plain_values() -> None:
+    made = structure({"global": 2, "in": 3, "more_": 4}, Reserved)
+
+    assert made == Reserved(global_=2, in_=3, more_=4)
+    assert unstructure(made) == {"global": 2, "in": 3, "more_": 4}
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [({"global": -1}, "global"), ({"in": "x"}, "in"), ({"more_": "x"}, "more_"), ({"in_": 1}, "non_field_errors")],
+)
+def test_an_error_of_such_a_field_has_the_plain_name(value: object, path: str) -> None:
+    with pytest.raises(InvalidFields) as caught:
+        structure(value, Reserved)
+
+    assert list(caught.value.validation_errors or {}) == [path]

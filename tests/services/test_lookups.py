@@ -7,6 +7,7 @@ import pytest
 
 from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.accounts import ANONYMOUS, Subject
+from debusine.domain.artifacts import RelationType
 from debusine.domain.files import ArtifactPath, File
 from debusine.domain.lookups import MultipleLookup, UnresolvedLookup
 from debusine.plugin import ArtifactFacts
@@ -89,3 +90,75 @@ async def test_what_the_submitter_may_not_see_is_not_there(workshop: Workshop) -
 def add_file(uow: UnitOfWork, artifact: int, *, complete: bool) -> None:
     file = File(id=uow.files.insert(sha256=b"x" * 32, size=5).id, sha256=b"x" * 32, size=5)
     uow.files_in_artifacts.add_all(artifact, [(ArtifactPath("dir/a.txt"), file, complete, None)])
+
+
+async def test_what_artifacts_relate_to_is_found_by_the_kind_of_the_relation(workshop: Workshop) -> None:
+    upload, one, two = [await workshop.artifact() for _ in range(3)]
+    other = await workshop.artifact(category="debusine:signing-input")
+    for target, kind in ((two, "extends"), (one, "extends"), (other, "extends"), (other, "relates-to")):
+        await workshop.database.write(relate, upload.id, target.id, kind)
+
+    assert await related(workshop, [upload.id, one.id], RelationType.EXTENDS) == {
+        upload.id: [two.id, one.id, other.id],
+        one.id: [],
+    }
+    assert await related(workshop, [upload.id], RelationType.EXTENDS, "debusine:signing-input") == {
+        upload.id: [other.id]
+    }
+    assert await related(workshop, [upload.id], None) == {upload.id: [two.id, one.id, other.id]}
+    assert await related(workshop, [upload.id], RelationType.BUILT_USING) == {upload.id: []}
+
+
+async def test_what_cannot_be_used_is_related_to_nothing(workshop: Workshop) -> None:
+    upload, incomplete = await workshop.artifact(), await workshop.artifact()
+    expired = await workshop.artifact(expire_at=workshop.database.clock())
+    await workshop.database.write(add_file, incomplete.id, complete=False)
+    for target in (incomplete, expired):
+        await workshop.database.write(relate, upload.id, target.id, "extends")
+
+    assert await related(workshop, [upload.id], None) == {upload.id: []}
+
+
+async def test_what_others_relate_to_counts_as_given_out(workshop: Workshop) -> None:
+    upload, package = await workshop.artifact(), await workshop.artifact()
+    await workshop.database.write(relate, upload.id, package.id, "extends")
+
+    def ask(uow: UnitOfWork) -> tuple[int, ...]:
+        lookups = ArtifactLookups(uow, lambda: workshop.user)
+        lookups.related([lookups.single(upload.id)])
+        return lookups.inputs
+
+    assert await workshop.database.read(ask) == (upload.id, package.id)
+
+
+async def test_an_error_names_the_place_of_the_lookup(workshop: Workshop) -> None:
+    artifact = await workshop.artifact()
+
+    def ask(uow: UnitOfWork) -> None:
+        ArtifactLookups(uow, lambda: workshop.user).multiple(MultipleLookup((artifact.id, 77)), field="input.others")
+
+    with pytest.raises(UnresolvedLookup) as caught:
+        await workshop.database.read(ask)
+    assert caught.value.validation_errors == {"input.others[1]": ["77: there is no such artifact"]}
+
+
+@pytest.mark.parametrize("lookup", [2**63, -(2**63) - 1, 10**40, 0, "1234567890123456789@artifacts"])
+async def test_numbers_that_no_database_counts_to_name_nothing(workshop: Workshop, lookup: Any) -> None:
+    with pytest.raises(UnresolvedLookup):
+        await look_up(workshop, lookup)
+
+
+async def related(
+    workshop: Workshop, ids: list[int], kind: RelationType | None, *categories: str
+) -> dict[int, list[int]]:
+    def ask(uow: UnitOfWork) -> dict[int, list[int]]:
+        lookups = ArtifactLookups(uow, lambda: workshop.user)
+        artifacts = lookups.multiple(MultipleLookup(tuple(ids)))
+        found = lookups.related(artifacts, kind, categories=categories)
+        return {source: [facts.id for facts in targets] for source, targets in found.items()}
+
+    return await workshop.database.read(ask)
+
+
+def relate(uow: UnitOfWork, source: int, target: int, kind: str) -> None:
+    uow.relations.get_or_create(source, target, RelationType(kind))

@@ -56,6 +56,8 @@ BINNMU = {"changelog": "Rebuild", "suffix": "+b1"}
         (BootstrapData, with_repository(suite="./", types=["deb", "deb-src"], check_signature_with="no-check")),
         (BootstrapData, with_repository(check_signature_with="external", keyring=KEYRING)),
         (BootstrapData, with_repository(keyring={"url": "file:///usr/share/keyrings/debian-archive-keyring.gpg"})),
+        (BootstrapData, with_repository(keyring={"url": "file:///usr/local/share/keyrings/farm/key.gpg"})),
+        (BootstrapData, with_options(extra_packages=["g++", "libc6:i386", "hello=1:2.10-3~x", "hello/sid"])),
         (BootstrapData, {**BOOTSTRAP, "customization_script": "touch $1/x"}),
     ],
 )
@@ -94,6 +96,8 @@ def test_what_the_protocol_allows_is_accepted(kind: type[Any], data: dict[str, A
         (BootstrapData, {**BOOTSTRAP, "bootstrap_repositories": []}, "bootstrap_repositories"),
         (BootstrapData, with_options(variant="tiny"), "bootstrap_options.variant"),
         (BootstrapData, with_options(extra_packages=["--help"]), "bootstrap_options.extra_packages"),
+        (BootstrapData, with_options(extra_packages=["hello,sl"]), "bootstrap_options.extra_packages"),
+        (BootstrapData, with_options(architecture="a" * 64), "bootstrap_options.architecture"),
         (BootstrapData, with_repository(mirror="mirror.example"), "bootstrap_repositories[0].mirror"),
         (BootstrapData, with_repository(types=[]), "bootstrap_repositories[0].types"),
         (BootstrapData, with_repository(components=["main", "main"]), "bootstrap_repositories[0]"),
