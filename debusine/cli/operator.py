@@ -15,6 +15,7 @@ from debusine.services.operator_socket import connected
 
 if TYPE_CHECKING:
     from debusine.db.database import Database
+    from debusine.services.notification_methods import Methods
 
 PROGRAM = "debusine-admin"
 
@@ -70,15 +71,25 @@ def _on_sqlite(settings: Settings, command: str, arguments: Mapping[str, Any]) -
 async def _on_database(settings: Settings, url: str, command: str, arguments: Mapping[str, Any]) -> Any:
     from debusine.db.open import open_database
     from debusine.services import administration, workspaces
+    from debusine.services.notification_methods import NO_METHODS
 
     database = open_database(url)
     try:
         if not await database.read(workspaces.furnished):
             await _furnish(settings, database)
-        result = await database.write(administration.perform, administration.OPERATOR, command, arguments)
+        methods = _methods(settings) if administration.wants_methods(command) else NO_METHODS
+        who = administration.OPERATOR
+        result = await database.write(administration.perform, who, command, arguments, methods)
         return loads(dumps(result))  # as a server would have sent it
     finally:
         await database.aclose()
+
+
+def _methods(settings: Settings) -> "Methods":
+    from debusine.plugin.manager import PluginManager
+    from debusine.services.notification_methods import configure
+
+    return configure(settings.notifications, PluginManager.load().notification_methods())
 
 
 async def _furnish(settings: Settings, database: "Database") -> None:

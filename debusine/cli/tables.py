@@ -28,6 +28,8 @@ def _text(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
         return ", ".join(value)
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {_text(inner)}" for key, inner in value.items())
     return "" if value is None else _MOMENT.sub(r"\1 \2", str(value))
 
 

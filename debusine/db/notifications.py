@@ -66,6 +66,11 @@ class OutboxRepository(Repository[OutboxEntry]):
         """What is still to be sent through a channel."""
         return self._all(self._select().where(_outbox.c.channel == channel, WAITING).with_for_update())
 
+    def stranded(self, methods: Collection[str], *, before: datetime, limit: int) -> Sequence[OutboxEntry]:
+        """What has waited since before a moment for other methods than these, and nobody has in hand."""
+        other = WAITING, _outbox.c.method.not_in(methods), _outbox.c.created_at < before, _outbox.c.server.is_(None)
+        return self._all(self._select().where(*other).limit(limit).with_for_update(skip_locked=True))
+
     def newest(self, *, states: Collection[OutboxState], limit: int) -> Sequence[OutboxEntry]:
         """The latest ones in any of these states, newest first."""
         statement = self._select().where(_outbox.c.state.in_(states)).order_by(_outbox.c.id.desc())
@@ -78,8 +83,8 @@ class OutboxRepository(Repository[OutboxEntry]):
 
     def count_by_state(self) -> Mapping[OutboxState, int]:
         """How many there are in each state."""
-        statement = sa.select(_outbox.c.state, sa.func.count().label("count")).group_by(_outbox.c.state)
-        return {row.state: row.count for row in self.connection.execute(statement)}
+        statement = sa.select(_outbox.c.state, sa.func.count().label("number")).group_by(_outbox.c.state)
+        return {row.state: row.number for row in self.connection.execute(statement)}
 
     def forget_ended(self, *, before: datetime, limit: int) -> int:
         """Drop those that ended before a moment, with their deliveries; returns how many."""

@@ -60,6 +60,11 @@ class Methods:
             raise UnknownMethod(name, f"there are: {', '.join(known)}" if known else "no plugin for any is installed")
         return self.usable[name]
 
+    def open(self) -> dict[str, NotificationMethod[Any]]:
+        """Build every usable method, inside the running event loop; one that cannot be built is left out."""
+        built = ((name, _built(method)) for name, method in self.usable.items())
+        return {name: method for name, method in built if method is not None}
+
     def check(self, channel: NotificationChannel, *, title: str, path: str = "data") -> None:
         """Refuse a channel whose data its method does not take; of a method that is not here nothing is known."""
         if channel.method in self.usable:
@@ -91,6 +96,16 @@ def configure(
                 raise ConfigurationError(str(error)) from error
             unusable[name] = f"it is not configured: {error}"
     return Methods(usable, unusable)
+
+
+def _built(method: UsableMethod) -> NotificationMethod[Any] | None:
+    try:
+        return method.implementation(method.options)
+    except ConfigurationError:
+        raise
+    except Exception:
+        logger.exception("The notification method %s cannot be used", method.implementation.name)
+        return None
 
 
 def _configured(

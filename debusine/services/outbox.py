@@ -83,6 +83,14 @@ def forget(uow: UnitOfWork, memory: float) -> bool:
     return uow.outbox.forget_ended(before=uow.now - timedelta(seconds=memory), limit=FORGOTTEN) == FORGOTTEN
 
 
+def give_up(uow: UnitOfWork, methods: Sequence[str], unusable: Mapping[str, str], patience: float) -> None:
+    """End what no server could send for this many seconds; ``methods``: what can be sent here."""
+    for entry in uow.outbox.stranded(methods, before=uow.now - timedelta(seconds=patience), limit=FORGOTTEN):
+        reason = unusable.get(entry.method, "no plugin offers it")
+        error = f"Given up: the notification method {entry.method} cannot be used on this server: {reason}"
+        uow.outbox.save(entry.end(at=uow.now, error=error), expecting=entry)
+
+
 def _with_facts(uow: UnitOfWork, entry: OutboxEntry) -> Claimed | None:
     channel = uow.channels.get_or_none(entry.channel) if entry.channel is not None else None
     if channel is None:  # deleted in the moment in which the notification was written

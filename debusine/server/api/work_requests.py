@@ -14,7 +14,7 @@ from debusine.protocol.resources import (
     WorkRequestUpdate,
 )
 from debusine.server.answers import empty_answer, json_answer
-from debusine.server.keys import DATABASE, SETTINGS, TASKS
+from debusine.server.keys import DATABASE, METHODS, SETTINGS, TASKS
 from debusine.server.requests import attempt_header, path_id, running_header, structured, subject
 from debusine.server.urls import Urls, urls
 from debusine.services import aborts, attempts, priorities, retries, work_requests
@@ -26,7 +26,9 @@ async def create_work_request(request: web.Request) -> web.Response:
     known = urls(request)  # before anything changes: it refuses a wrong Host
     submission = await structured(request, WorkRequestSubmission)
     database, tasks = request.app[DATABASE], request.app[TASKS]
-    created = await database.write(work_requests.create, subject(request), tasks, submission)
+    created = await database.write(
+        work_requests.create, subject(request), tasks, submission, methods=request.app[METHODS]
+    )
     return json_answer(resource_of(created, known))
 
 
