@@ -27,7 +27,7 @@ from debusine.server.app import make_app
 from debusine.server.background import Background, running_background
 from debusine.server.beat import announced, keep_beating
 from debusine.server.listening import bind, serving, url_of
-from debusine.services import workspaces
+from debusine.services import notification_methods, workspaces
 from debusine.services.file_stores import close_all, configure, open_stores
 
 PROGRAM = "debusine-server"
@@ -68,6 +68,7 @@ async def serve(settings: Settings, bound: socket.socket) -> None:
             policy = build_policy(settings.scheduler, plugins.scheduler_policies())
             tasks = plugins.tasks()
             configured = configure(settings.all_stores, plugins.file_stores())
+            methods = notification_methods.configure(settings.notifications, plugins.notification_methods())
         plugins.warn_of_broken()
         stack.push_async_callback(close_all, configured)
         database = await stack.enter_async_context(opened_database(settings))
@@ -76,8 +77,8 @@ async def serve(settings: Settings, bound: socket.socket) -> None:
         await database.write(workspaces.default_workspace)
         server = await stack.enter_async_context(announced(database, alone=settings.database is None))
         background = await stack.enter_async_context(running_background())
-        app = make_app(settings, database, stores, tasks, policy, server, background)
-        await stack.enter_async_context(administered(settings, database))
+        app = make_app(settings, database, stores, tasks, policy, server, background, methods)
+        await stack.enter_async_context(administered(settings, database, methods))
         await stack.enter_async_context(serving(app, bound, settings.limits))
         background.start("beat", keep_beating(database, server))
         greet(settings, url_of(bound))
