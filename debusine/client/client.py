@@ -122,6 +122,10 @@ class Client:
         )
         return answer.into(RelationResource)
 
+    async def delete_relation(self, id_: int) -> None:
+        """Undo a relation; ``Missing`` when there is none, for instance because this was said before."""
+        await self.connection.call("DELETE", f"artifact-relation/{id_}/", expected={204})
+
     async def list_relations(
         self, *, artifact: int | None = None, target_artifact: int | None = None
     ) -> list[RelationResource]:

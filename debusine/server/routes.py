@@ -102,6 +102,15 @@ ROUTES: tuple[Route, ...] = (
         query=(parameters.ARTIFACT, parameters.TARGET_ARTIFACT),
     ),
     Route(
+        "DELETE",
+        f"{API}/artifact-relation/{{id:[0-9]+}}/",
+        relations.delete_relation,
+        Action.RELATE_ARTIFACTS,
+        gives={204: None},
+        headers=(parameters.ATTEMPT,),
+        problems=(409, 507),
+    ),
+    Route(
         "GET",
         f"{ARTIFACT}/download/{{path:(?s:.*)}}",
         downloads.download,

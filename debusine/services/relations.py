@@ -10,7 +10,7 @@ from debusine.domain.rights import Action
 from debusine.protocol.resources import RelationSubmission
 from debusine.services.artifacts import find
 from debusine.services.fencing import fence
-from debusine.services.rights import readable
+from debusine.services.rights import Hidden, readable
 
 
 class IncompleteArtifact(Invalid):
@@ -51,6 +51,16 @@ def relate(
         if artifact in incomplete:
             raise IncompleteArtifact(role, artifact)
     return uow.relations.get_or_create(source.id, target.id, submission.type)
+
+
+def unrelate(uow: UnitOfWork, subject: Subject, relation: int, attempt: int | None = None) -> None:
+    """Undo a relation; not found also when one of its ends is hidden."""
+    found = uow.relations.get_or_none(relation, lock=True)
+    if found is None or not {found.artifact, found.target} <= readable(uow, subject, {found.artifact, found.target}):
+        raise Hidden("relation", relation)
+    source = find(uow, subject, Action.RELATE_ARTIFACTS, found.artifact)
+    fence(uow, subject, source.created_by_work_request, attempt)
+    uow.relations.delete(relation)
 
 
 def of(

@@ -96,3 +96,34 @@ async def test_nobody_unknown_makes_relations_or_hears_of_private_ends(farm: Far
     assert (await farm.get(f"{RELATIONS}?artifact={public}", key=None)).json() == [seen]
     assert (await farm.get(f"{RELATIONS}?target_artifact={private}", key=None)).status == 404
     assert (await farm.post(RELATIONS, relation(public, other), key=None)).status == 403
+
+
+async def test_a_relation_is_undone_once(farm: Farm) -> None:
+    one, two, three = [await filed(farm, {}) for _ in range(3)]
+    made, other = [(await farm.post(RELATIONS, relation(one, target))).json() for target in (two, three)]
+    first = await farm.request("DELETE", f"{RELATIONS}{made['id']}/")
+    second = await farm.request("DELETE", f"{RELATIONS}{made['id']}/")
+
+    assert (first.status, first.body) == (204, b"")
+    assert (second.status, second.problem()["title"]) == (404, f"There is no relation {made['id']}")
+    assert (await farm.get(f"{RELATIONS}?artifact={one}")).json() == [other]
+
+
+async def test_nobody_undoes_what_they_may_not_relate(farm: Farm) -> None:
+    private, public = await filed(farm, {}), await filed(farm, {}, workspace="Public")
+    made = (await farm.post(RELATIONS, relation(private, public))).json()
+    path = f"{RELATIONS}{made['id']}/"
+    worker = farm.people.worker_key
+
+    assert (await farm.request("DELETE", path, key=None)).status == 403
+    assert (await farm.request("DELETE", path, key="unknown")).status == 403
+    hidden = await farm.request("DELETE", path, key=worker)
+    missing = await farm.request("DELETE", f"{RELATIONS}99/", key=worker)
+    assert (hidden.status, missing.status) == (404, 404)
+    assert hidden.problem()["title"].replace(str(made["id"]), "N") == missing.problem()["title"].replace("99", "N")
+    assert (await farm.get(f"{RELATIONS}?artifact={private}")).json() == [made]
+
+
+@pytest.mark.parametrize("id_", ["x", "-1", "1.5", "9" * 19, "9" * 30, "0"])
+async def test_a_number_that_no_relation_has_is_a_404(farm: Farm, id_: str) -> None:
+    assert (await farm.request("DELETE", f"{RELATIONS}{id_}/")).status == 404

@@ -6,9 +6,9 @@ from aiohttp import web
 
 from debusine.domain.artifacts import ArtifactRelation
 from debusine.protocol.resources import RelationResource, RelationSubmission
-from debusine.server.answers import json_answer
+from debusine.server.answers import empty_answer, json_answer
 from debusine.server.keys import DATABASE
-from debusine.server.requests import attempt_header, query_id, structured, subject
+from debusine.server.requests import attempt_header, path_id, query_id, structured, subject
 from debusine.services import relations
 
 
@@ -26,6 +26,13 @@ async def list_relations(request: web.Request) -> web.Response:
     artifact, target = query_id(request, "artifact"), query_id(request, "target_artifact")
     found = await request.app[DATABASE].read(relations.of, subject(request), artifact, target)
     return json_answer([relation_resource(relation) for relation in found])
+
+
+async def delete_relation(request: web.Request) -> web.Response:
+    """Undo a relation between two artifacts."""
+    database, attempt = request.app[DATABASE], attempt_header(request)
+    await database.write(relations.unrelate, subject(request), path_id(request), attempt)
+    return empty_answer(HTTPStatus.NO_CONTENT)
 
 
 def relation_resource(relation: ArtifactRelation) -> RelationResource:
