@@ -36,6 +36,10 @@ PROGRAM = "debusine-server"
 THREADS = 32
 
 
+#: Seconds after which a thread that computes lets others have the interpreter, above all the event loop.
+SWITCH = 0.001
+
+
 @click.command()
 @click.option("--config", type=click.Path(path_type=Path), help="The TOML file; else DATA_DIR/debusine.toml, if any.")
 @click.option(
@@ -61,6 +65,7 @@ def main(config: Path | None, data_dir: Path | None, listen: str | None) -> None
 async def serve(settings: Settings, bound: socket.socket) -> None:
     """Wire the parts, then serve until a signal comes or a part fails."""
     stop = stop_signals()
+    sys.setswitchinterval(SWITCH)
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="blocking"))
     plugins = PluginManager.load()
     async with AsyncExitStack() as stack:

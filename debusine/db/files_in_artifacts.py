@@ -12,7 +12,7 @@ from debusine.db.repository import Repository
 from debusine.domain.artifacts import Artifact
 from debusine.domain.errors import NotFound
 from debusine.domain.files import ArtifactPath, File, FileInArtifact, FileState, FileUpload
-from debusine.domain.uploads import UploadTarget
+from debusine.domain.uploads import IdleUpload, UploadTarget
 
 
 class NoSuchFile(NotFound):
@@ -118,6 +118,26 @@ class UploadRepository(Repository[FileUpload]):
         )
         return self.connection.execute(statement.where(artifacts.c.created_by == user)).scalar_one()
 
+    def idle_since(self, moment: datetime, *, limit: int) -> list[IdleUpload]:
+        """Uploads of which no byte came after a moment, the oldest first."""
+        uploads = self._all(
+            self._select()
+            .where(self.table.c.last_activity_at < moment)
+            .order_by(self.table.c.last_activity_at)
+            .limit(limit)
+        )
+        places = sa.select(_places.c.id, _places.c.artifact, _places.c.path)
+        places = places.where(_places.c.id.in_([upload.file_in_artifact for upload in uploads]))
+        found = {row.id: row for row in self.connection.execute(places)}
+        return [_idle(upload, found[upload.file_in_artifact]) for upload in uploads]
+
+    def forget(self, upload: FileUpload) -> bool:
+        """Remove an upload if it is still as it was read; False: it has moved, or is gone."""
+        columns = self.table.c
+        same = (columns.id == upload.id, columns.received == upload.received)
+        unmoved = columns.last_activity_at == upload.last_activity_at
+        return self.connection.execute(sa.delete(self.table).where(*same, unmoved)).rowcount == 1
+
     def names(self) -> set[str]:
         """The names of all partial files that count."""
         return set(self.connection.execute(sa.select(self.table.c.path)).scalars())
@@ -154,6 +174,10 @@ def _upload(row: sa.Row[Any]) -> FileUpload | None:
         received=row.received,
         last_activity_at=row.last_activity_at,
     )
+
+
+def _idle(upload: FileUpload, place: Any) -> IdleUpload:
+    return IdleUpload(upload=upload, artifact=place.artifact, path=ArtifactPath.known(place.path))
 
 
 _places, _files, _uploads = tables.files_in_artifacts, tables.files, tables.file_uploads

@@ -2,7 +2,7 @@
 
 from attrs import frozen
 
-from debusine.domain.files import File, FileInArtifact, FileUpload
+from debusine.domain.files import ArtifactPath, File, FileInArtifact, FileUpload
 
 
 @frozen(kw_only=True)
@@ -28,3 +28,12 @@ class UploadTarget:
         if self.place.complete:
             return self.file.size
         return self.upload.received if self.upload is not None else 0
+
+
+@frozen(kw_only=True)
+class IdleUpload:
+    """An upload that nobody has gone on with, and the file that it is of."""
+
+    upload: FileUpload
+    artifact: int
+    path: ArtifactPath

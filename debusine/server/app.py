@@ -25,6 +25,7 @@ from debusine.server.keys import (
     TRAFFIC,
     UPLOADS,
 )
+from debusine.server.maintenance import maintaining
 from debusine.server.middlewares import answer_errors, check_scope, recognise
 from debusine.server.notifying import sending_notifications, stop_sending
 from debusine.server.observing import observe, show_request_id
@@ -65,7 +66,9 @@ def make_app(
     app[DESCRIPTION] = Description(settings)
     add_routes(app)
     app.on_startup.append(_prepare_uploads)
-    app.cleanup_ctx.extend([assigning_work, holding_worker_sockets, announcing_completions, sending_notifications])
+    app.cleanup_ctx.extend(
+        [assigning_work, maintaining, holding_worker_sockets, announcing_completions, sending_notifications]
+    )
     app.on_shutdown.extend([close_worker_sockets, close_watching_sockets, stop_sending])
     app.on_response_prepare.append(show_request_id)
     app.on_response_prepare.append(_add_security_headers)

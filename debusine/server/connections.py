@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 from aiohttp import http_exceptions, web
+from aiohttp.http_parser import RawRequestMessage
 
 from debusine.config import Limits
 from debusine.protocol.problems import Problem
@@ -33,6 +34,7 @@ class Connection(web.RequestHandler):
 
     def __init__(self, manager: web.Server, limits: Limits, **options: Any) -> None:
         super().__init__(manager, **options)
+        self._refused = False
         self._patience = limits.slow_reader
         #: Whose answer was being sent at the last look, and how many bytes of it were taken.
         self._taken: tuple[int, int] | None = None
@@ -42,6 +44,16 @@ class Connection(web.RequestHandler):
         """Begin to look whether answers are taken."""
         super().connection_made(transport)
         self._look_again()
+
+    def data_received(self, data: bytes) -> None:
+        """Hand bytes to the parser until it refuses some.
+
+        aiohttp would ask it again for every chunk of a body that is read afterwards, and answer each time.
+        """
+        if self._refused:
+            return
+        super().data_received(data)
+        self._refused = bool(self._messages) and not isinstance(self._messages[-1][0], RawRequestMessage)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Look no more."""
@@ -84,6 +96,10 @@ class Connection(web.RequestHandler):
         self._next_look = asyncio.get_running_loop().call_later(self._patience, self._look)
 
 
+#: Of an answer by which a connection ends.
+CLOSING = {**SECURITY_HEADERS, "Connection": "close"}
+
+
 class Server(web.Server):
     """Makes the connections."""
 
@@ -98,10 +114,10 @@ class Server(web.Server):
         return Connection(self, self._limits, loop=asyncio.get_running_loop(), **self._options)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        try:
-            return await self._application(request)
-        except web.HTTPException as error:  # what the request expects is refused before the middlewares
-            return problem_answer(error.status, Problem(error.reason), {"Connection": "close"})
+        expected = request.headers.get("Expect", "100-continue")
+        if expected.lower() != "100-continue":  # aiohttp refuses it in plain text, and fails over other than ASCII
+            return problem_answer(HTTPStatus.EXPECTATION_FAILED, Problem("Only 100-continue can be expected"), CLOSING)
+        return await self._application(request)
 
 
 class Runner(web.AppRunner):

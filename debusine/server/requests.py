@@ -1,7 +1,7 @@
 """Requests: what handlers read from them, bounded and strict."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -11,15 +11,13 @@ from debusine.config import Limits
 from debusine.converter.json import loads
 from debusine.converter.structure import structure
 from debusine.domain.accounts import ANONYMOUS, Subject
-from debusine.domain.errors import DebusineError, Invalid, NotFound, TooLarge
+from debusine.domain.errors import DebusineError, Invalid, NotFound
 from debusine.protocol import headers, resources
+from debusine.server.json_bodies import BodyTooLarge
 from debusine.server.json_limits import check_limits
-from debusine.server.keys import SETTINGS, SUBJECT
+from debusine.server.keys import JSON_BODIES, SETTINGS, SUBJECT
 
 T = TypeVar("T")
-
-#: Bodies above this many bytes are read in a thread, so that they do not stall everybody else.
-INLINE = 64 << 10
 
 #: The largest number that the databases take for an id.
 LAST_ID = 2**63 - 1
@@ -30,13 +28,6 @@ class UnsupportedMediaType(DebusineError):
 
     def __init__(self, what: str) -> None:
         super().__init__("The body must be plain JSON", detail=f"Send application/json as it is; got {what[:100]!r}")
-
-
-class BodyTooLarge(TooLarge):
-    """A body has more bytes than the server reads."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__("The request's body is too large", detail=f"It may have {limit} bytes")
 
 
 class SlowBody(DebusineError):
@@ -62,7 +53,7 @@ FORMS: dict[Any, Form] = {
     resources.WorkRequestUpdate: Form("Cannot deserialize work request update"),
     resources.CompletionReport: Form("Cannot deserialize work request update"),
     resources.WorkerRegistration: Form("Cannot deserialize worker"),
-    resources.DynamicMetadata: Form("Cannot deserialize worker"),
+    dict[str, Any]: Form("Cannot deserialize worker", lambda limits: limits.metadata),
 }
 
 
@@ -70,27 +61,24 @@ async def structured(request: web.Request, into: type[T]) -> T:
     """The request's JSON body as a value of a class; each error says the field's path (400)."""
     form = FORMS.get(into, Form("Cannot deserialize the request"))
     _check_content_type(request)
-    limits = request.app[SETTINGS].limits
-    body = await read_body(request, form.limit(limits))
+    limits, bodies = request.app[SETTINGS].limits, request.app[JSON_BODIES]
+    limit = form.limit(limits)
+    if (request.content_length or 0) > limit:
+        raise BodyTooLarge(limit)
 
-    def convert() -> T:
-        value = loads(body)
+    def convert(text: bytes) -> T:
+        value = loads(text, depth=limits.json_depth, values=limits.json_values)
         check_limits(value, limits)
         return structure(value, into, title=form.title)
 
-    return convert() if len(body) <= INLINE else await asyncio.to_thread(convert)
+    with bodies.new() as body:
+        return await bodies.converted(convert, await body.read(chunks(request), limit))
 
 
-async def read_body(request: web.Request, limit: int) -> bytes:
-    """The whole body, of at most ``limit`` bytes."""
-    if (request.content_length or 0) > limit:
-        raise BodyTooLarge(limit)
-    body = bytearray()
+async def chunks(request: web.Request) -> AsyncIterator[bytes]:
+    """The body as it comes; ``SlowBody`` when the client stops in the middle."""
     while chunk := await next_chunk(request):
-        body += chunk
-        if len(body) > limit:
-            raise BodyTooLarge(limit)
-    return bytes(body)
+        yield chunk
 
 
 async def next_chunk(request: web.Request) -> bytes:

@@ -88,6 +88,15 @@ class Spool:
             path.unlink(missing_ok=True)
         return len(others)
 
+    def untouched_since(self, moment: float) -> set[str]:
+        """The names of the files that were last written before a moment (seconds since 1970)."""
+        return {path.name for path in self.directory.iterdir() if _written_at(path) < moment}
+
+    def drop(self, name: str) -> None:
+        """Remove a partial file, if it is here, and what is known of it."""
+        self.forget(name)
+        (self.directory / name).unlink(missing_ok=True)
+
     @contextmanager
     def empty_file(self) -> Iterator[Path]:
         """A file without a byte, gone with the block."""
@@ -97,3 +106,10 @@ class Spool:
             yield path
         finally:
             path.unlink(missing_ok=True)
+
+
+def _written_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # its upload has just ended
+        return float("inf")

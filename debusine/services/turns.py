@@ -96,6 +96,10 @@ class Turns:
 
     _places: dict[Hashable, Place] = field(factory=dict)
 
+    def busy(self, thing: Hashable) -> bool:
+        """Whether any request looks at a thing or writes it."""
+        return thing in self._places
+
     @contextmanager
     def watch(self, thing: Hashable) -> Iterator[Watch]:
         """Begin to look at a thing: whoever writes it from now on is noticed by the turn."""

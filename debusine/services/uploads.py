@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Coroutine, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import field, frozen
 
@@ -22,6 +22,8 @@ from debusine.services.turns import Turn, Turns
 from debusine.services.upload_records import Wanted, advance, complete, discard, find_target
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 #: After these errors a transaction has surely not happened; after others (a lost connection) nobody knows.
 SURELY_NOT = (Conflict, NotFound, StorageFull, TooMany)
@@ -195,11 +197,11 @@ class Reception:
         await in_thread(partial.remove)
 
 
-async def to_its_end(work: Coroutine[Any, Any, None]) -> None:
+async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
     """Wait for something that goes on also when the one who waits is cancelled, who hears of it only at the end."""
     task = asyncio.ensure_future(work)
     try:
-        await asyncio.shield(task)
+        return await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait([task])
         raise

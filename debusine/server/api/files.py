@@ -1,6 +1,5 @@
 """``artifact/ID/files/PATH/``: the bytes of files come in."""
 
-from collections.abc import AsyncIterator
 from http import HTTPStatus
 
 from aiohttp import web
@@ -9,7 +8,7 @@ from debusine.domain.files import ArtifactPath, InvalidPath
 from debusine.protocol.ranges import ContentRange, format_received
 from debusine.server.answers import empty_answer
 from debusine.server.keys import UPLOADS
-from debusine.server.requests import attempt_header, next_chunk, path_id, subject
+from debusine.server.requests import attempt_header, chunks, path_id, subject
 from debusine.services.bodies import Body
 from debusine.services.upload_records import Wanted
 from debusine.services.uploads import Progress
@@ -20,7 +19,7 @@ async def put_file(request: web.Request) -> web.Response:
     part = _content_range(request)
     if part is not None and part.probe:
         return _probed(await request.app[UPLOADS].probe(_wanted(request), part.size))
-    body = Body(_chunks(request), request.content_length)
+    body = Body(chunks(request), request.content_length)
     return _taken(await request.app[UPLOADS].receive(_wanted(request), part, body))
 
 
@@ -43,11 +42,6 @@ def _wanted(request: web.Request) -> Wanted:
 def _content_range(request: web.Request) -> ContentRange | None:
     value = request.headers.get("Content-Range")
     return None if value is None else ContentRange.parse(value)
-
-
-async def _chunks(request: web.Request) -> AsyncIterator[bytes]:
-    while chunk := await next_chunk(request):
-        yield chunk
 
 
 def _probed(progress: Progress) -> web.Response:

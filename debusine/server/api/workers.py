@@ -6,7 +6,8 @@ from aiohttp import web
 
 from debusine.protocol.resources import WorkerRegistration
 from debusine.server.answers import empty_answer
-from debusine.server.keys import DATABASE
+from debusine.server.json_limits import Bounds
+from debusine.server.keys import DATABASE, SETTINGS
 from debusine.server.requests import sent_key, structured, subject
 from debusine.services import registrations, workers
 
@@ -19,7 +20,9 @@ async def register_worker(request: web.Request) -> web.Response:
 
 
 async def set_dynamic_metadata(request: web.Request) -> web.Response:
-    """``PUT worker/dynamic-metadata/``."""
+    """Take down what a worker says of itself."""
     metadata: dict[str, Any] = await structured(request, dict[str, Any])
+    limits = request.app[SETTINGS].limits
+    Bounds(limits.json_keys, limits.metadata_array, limits.json_string).check(metadata)
     await request.app[DATABASE].write(workers.set_dynamic_metadata, subject(request), metadata)
     return empty_answer(web.HTTPNoContent.status_code)
