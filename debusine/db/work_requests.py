@@ -102,19 +102,9 @@ class WorkRequestRepository(Repository[WorkRequest]):
         values = {"work_request": work_request, "depends_on": depends_on}
         self.connection.execute(sa.insert(_dependencies), values)
 
-    def holding_back(self, work_request: int) -> Sequence[int]:
-        """What a blocked work request waits for: the ids of its unfinished dependencies."""
-        statement = (
-            sa.select(_dependencies.c.depends_on)
-            .join(_requests, _requests.c.id == _dependencies.c.depends_on)
-            .where(_dependencies.c.work_request == work_request, _requests.c.status != Status.COMPLETED)
-            .order_by(_dependencies.c.depends_on)
-        )
-        return self.connection.execute(statement).scalars().all()
-
-    def dependencies_of(self, work_request: int) -> Sequence[WorkRequest]:
-        """What a work request waits for, or waited for, locked, so that none of them ends until the commit."""
-        return self._all(_DEPENDENCIES_OF, {"work_request": work_request})
+    def dependencies_of(self, work_request: int, *, lock: bool = False) -> Sequence[WorkRequest]:
+        """What a work request waits for, or waited for; ``lock``: none of them ends until the commit."""
+        return self._all(_DEPENDENCIES_OF_LOCKED if lock else _DEPENDENCIES_OF, {"work_request": work_request})
 
     def superseding(self, ids: Collection[int]) -> Mapping[int, int]:
         """Of some work requests those that were tried again → by which one."""
@@ -174,15 +164,12 @@ _BLOCKED_BY = (
     .order_by(_requests.c.id)
     .with_for_update()
 )
-_DEPENDENCIES_OF = (
-    _SELECT.where(
-        _requests.c.id.in_(
-            sa.select(_dependencies.c.depends_on).where(_dependencies.c.work_request == sa.bindparam("work_request"))
-        )
+_DEPENDENCIES_OF = _SELECT.where(
+    _requests.c.id.in_(
+        sa.select(_dependencies.c.depends_on).where(_dependencies.c.work_request == sa.bindparam("work_request"))
     )
-    .order_by(_requests.c.id)
-    .with_for_update()
-)
+).order_by(_requests.c.id)
+_DEPENDENCIES_OF_LOCKED = _DEPENDENCIES_OF.with_for_update()
 _LOCK_DEPENDENTS = (
     sa.select(_requests.c.id)
     .where(

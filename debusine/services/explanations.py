@@ -41,13 +41,19 @@ def explain(uow: UnitOfWork, subject: Subject, tasks: Tasks, work_request: int) 
         raise rights.Hidden("work request", work_request)
     rights.authorize(uow, subject, Action.READ_WORK_REQUEST, found)
     if found.status is Status.BLOCKED:
-        ids = ", ".join(map(str, uow.work_requests.holding_back(found.id)))
-        return Explanation(f"It waits for the work requests {ids}")
+        return Explanation(_blocked(uow.work_requests.dependencies_of(found.id)))
     if found.status is not Status.PENDING:
         return Explanation(f"It does not wait: it is {found.status}")
     if found.worker is not None:
         return Explanation(f"It is reserved for the worker {uow.workers.get(found.worker).name}, which will fetch it")
     return _unassigned(uow, tasks, found)
+
+
+def _blocked(dependencies: Sequence[WorkRequest]) -> str:
+    waits_for = ", ".join(str(each.id) for each in dependencies if not each.unblocks_dependents)
+    aborted = ", ".join(str(each.id) for each in dependencies if each.status is Status.ABORTED)
+    hint = f"; {aborted} was aborted, so it goes on when that is retried" if aborted else ""
+    return f"It waits for the work requests {waits_for}{hint}"
 
 
 def _unassigned(uow: UnitOfWork, tasks: Tasks, work_request: WorkRequest) -> Explanation:

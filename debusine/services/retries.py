@@ -107,7 +107,7 @@ def _check_task(uow: UnitOfWork, tasks: Tasks, old: WorkRequest) -> Demand:
 
 
 def _status(uow: UnitOfWork, old: WorkRequest) -> Status:
-    dependencies = uow.work_requests.dependencies_of(old.id)
+    dependencies = uow.work_requests.dependencies_of(old.id, lock=True)
     if aborted := [each.id for each in dependencies if each.status is Status.ABORTED]:
         raise DependenciesAborted(aborted)
     unfinished = any(not each.unblocks_dependents for each in dependencies)

@@ -1,6 +1,5 @@
 """An abort, or the end of the time, ends real processes: also those that will not, and those in namespaces."""
 
-import json
 import os
 import time
 from collections.abc import Callable
