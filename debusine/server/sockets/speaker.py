@@ -1,14 +1,19 @@
 """A websocket on which only the server speaks."""
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from typing import Any
 
-from aiohttp import WSCloseCode, web
+from aiohttp import WSCloseCode, WSMsgType, web
 
 from debusine.config import Limits
 from debusine.converter.json import dumps
 from debusine.protocol.messages import Text, say
+
+logger = logging.getLogger(__name__)
+
+MINUTE = 60.0
 
 #: Seconds in which the other side may answer the closing of a socket.
 FAREWELL = 1.0
@@ -17,7 +22,11 @@ FAREWELL = 1.0
 def new_socket(limits: Limits) -> web.WebSocketResponse:
     """A socket that closes when the other side gives no sign of life for one and a half heartbeats."""
     return web.WebSocketResponse(
-        heartbeat=limits.heartbeat, max_msg_size=limits.websocket_frame, timeout=FAREWELL, compress=False
+        heartbeat=limits.heartbeat,
+        max_msg_size=limits.websocket_frame,
+        timeout=FAREWELL,
+        compress=False,
+        autoping=False,  # pings count, too: ``listen`` answers them
     )
 
 
@@ -28,17 +37,26 @@ async def say_and_close(socket: web.WebSocketResponse, message: Mapping[str, Any
 
 
 async def listen(socket: web.WebSocketResponse, limits: Limits) -> None:
-    """Ignore whatever the other side says, until the socket closes."""
-    async for _ in socket:
-        pass
+    """Ignore whatever the other side says but pings, until the socket closes; close it when that is too much."""
+    loop = asyncio.get_running_loop()
+    began, heard = loop.time(), 0
+    async for message in socket:
+        if loop.time() - began > MINUTE:
+            began, heard = loop.time(), 0
+        heard += 1
+        if heard > limits.websocket_rate:
+            logger.info("A websocket was closed: more than %d messages came within a minute", limits.websocket_rate)
+            await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"Too many messages")
+        elif message.type is WSMsgType.PING:
+            await socket.pong(message.data)
 
 
 class Speaker:
     """Says things on a socket one after the other; each waits at most once, so that the queue is bounded."""
 
-    def __init__(self, socket: web.WebSocketResponse, metadata_interval: float) -> None:
+    def __init__(self, socket: web.WebSocketResponse, limits: Limits) -> None:
         self.socket = socket
-        self.metadata_interval = metadata_interval
+        self.limits = limits
         #: Messages in order; a dictionary for the sake of its keys.
         self._waiting: dict[str, None] = {}
         self._farewell: Mapping[str, Any] | None = None
@@ -59,8 +77,7 @@ class Speaker:
         speaking = asyncio.create_task(self._speak(), name="websocket speaker")
         asking = asyncio.create_task(self._ask_for_metadata(), name="metadata timer")
         try:
-            async for _ in self.socket:
-                pass
+            await listen(self.socket, self.limits)
         finally:
             for task in (speaking, asking):
                 task.cancel()
@@ -78,5 +95,5 @@ class Speaker:
 
     async def _ask_for_metadata(self) -> None:
         while True:
-            await asyncio.sleep(self.metadata_interval)
+            await asyncio.sleep(self.limits.metadata_interval)
             self.say(Text.REQUEST_DYNAMIC_METADATA)

@@ -18,7 +18,7 @@ from debusine.services.completions import Watch
 
 def new_watching_socket(limits: Limits) -> web.WebSocketResponse:
     """A socket that bears silence: whoever runs a command for each completion may not answer pings meanwhile."""
-    return web.WebSocketResponse(max_msg_size=limits.websocket_frame, timeout=FAREWELL, compress=False)
+    return web.WebSocketResponse(max_msg_size=limits.websocket_frame, timeout=FAREWELL, compress=False, autoping=False)
 
 
 def told(completion: Completion) -> str:

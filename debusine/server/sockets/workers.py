@@ -77,7 +77,7 @@ class WorkerSockets:
         """Hold a worker's socket until it closes; a newer one of the same worker closes it."""
         assert who.worker is not None
         assert who.token is not None
-        speaker = Speaker(socket, self.limits.metadata_interval)
+        speaker = Speaker(socket, self.limits)
         try:
             held, connected = await self._admit(who.worker.id, who.token.id, running, speaker)
         except DebusineError as error:  # a socket cannot be answered by a problem any more
@@ -98,7 +98,7 @@ class WorkerSockets:
     async def run(self) -> None:
         """Repeat what workers should have heard, and close what should be closed, again and again."""
         while True:
-            await self._alarm.wait(self.limits.sweep)
+            await self._alarm.wait(self.limits.sweep / 2)  # a token that was closed elsewhere has five seconds
             await self.sweep()
 
     async def sweep(self) -> None:
