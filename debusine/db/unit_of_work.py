@@ -9,6 +9,7 @@ from debusine.db.accounts import TokenRepository, UserRepository
 from debusine.db.artifacts import ArtifactRepository, RelationRepository
 from debusine.db.attempts import AttemptRepository
 from debusine.db.completions import CompletionRepository
+from debusine.db.counts import CountRepository
 from debusine.db.file_stores import FileStoreRepository
 from debusine.db.files import FileInStoreRepository, FileRepository
 from debusine.db.files_in_artifacts import FileInArtifactRepository, UploadRepository
@@ -96,6 +97,11 @@ class UnitOfWork:
     def queues(self) -> QueueRepository:
         """What waits, by demand and workspace."""
         return QueueRepository(self.connection)
+
+    @cached_property
+    def counts(self) -> CountRepository:
+        """Numbers."""
+        return CountRepository(self.connection)
 
     @cached_property
     def servers(self) -> ServerRepository:

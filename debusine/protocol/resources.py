@@ -241,6 +241,65 @@ class CompletionReport:
     output_data: OutputData | None = None
 
 
+@frozen(kw_only=True)
+class Caller:
+    """As whom the server knows the one who asks."""
+
+    #: The user's name; None: a worker, or nobody known.
+    user: str | None
+    #: Whether a good token came with the request.
+    auth: bool
+    #: Whether it is a worker's.
+    worker_token: bool
+
+
+@frozen(kw_only=True)
+class UnfinishedTasks:
+    """Work requests that are still to end."""
+
+    pending: int
+    running: int
+
+
+@frozen(kw_only=True)
+class WorkerNumbers:
+    """Workers of one type."""
+
+    registered: int
+    connected: int
+    #: Of those that are connected.
+    idle: int
+    #: Of those that are connected.
+    busy: int
+
+
+@frozen(kw_only=True)
+class ConnectedWorkers:
+    """Connected workers of one architecture."""
+
+    connected: int
+    #: Of these.
+    busy: int
+
+
+@frozen(kw_only=True)
+class ServiceStatus:
+    """How busy the farm is."""
+
+    #: By the tasks' type: Worker, Server …
+    tasks: dict[str, UnfinishedTasks]
+    #: By the workers' type: external …
+    workers: dict[str, WorkerNumbers]
+    #: The tasks of workers, by name.
+    worker_tasks: dict[str, UnfinishedTasks]
+    #: By each architecture that a worker can work for.
+    external_workers_arch: dict[str, ConnectedWorkers]
+    #: By the architecture that a worker is of.
+    external_workers_host_arch: dict[str, ConnectedWorkers]
+    #: The tasks of workers, by the architecture that they ask for, or ``any``.
+    worker_tasks_arch: dict[str, UnfinishedTasks]
+
+
 Scalar = str | int | float | bool | None
 #: What a worker says of itself: a flat object.
 DynamicMetadata = Mapping[str, Scalar | list[Scalar]]

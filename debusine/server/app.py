@@ -9,6 +9,7 @@ from debusine.config import Settings
 from debusine.db.database import Database
 from debusine.plugin import SchedulerPolicy, Task
 from debusine.server.answers import SECURITY_HEADERS
+from debusine.server.api.status import BOARD, Board
 from debusine.server.assigning import assigning_work
 from debusine.server.background import Background
 from debusine.server.json_bodies import JSONBodies
@@ -64,6 +65,7 @@ def make_app(
     app[METHODS] = methods
     app[TRAFFIC] = Traffic()
     app[DESCRIPTION] = Description(settings)
+    app[BOARD] = Board(database)
     add_routes(app)
     app.on_startup.append(_prepare_uploads)
     app.cleanup_ctx.extend(

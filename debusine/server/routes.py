@@ -9,11 +9,13 @@ from debusine.domain.rights import Action
 from debusine.protocol.resources import (
     ArtifactResource,
     ArtifactSubmission,
+    Caller,
     CompletionReport,
     DynamicMetadata,
     EmptySubmission,
     RelationResource,
     RelationSubmission,
+    ServiceStatus,
     WorkerRegistration,
     WorkRequestPage,
     WorkRequestResource,
@@ -21,7 +23,7 @@ from debusine.protocol.resources import (
     WorkRequestUpdate,
 )
 from debusine.server import parameters
-from debusine.server.api import artifacts, downloads, files, limits, relations, work_requests, workers
+from debusine.server.api import artifacts, downloads, files, limits, relations, status, work_requests, workers
 from debusine.server.health import Health, health
 from debusine.server.openapi import get_description
 from debusine.server.pages.artifacts import artifact_page
@@ -44,6 +46,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/health", health, Action.ANYBODY, gives={200: Health, 503: Health}),
     Route("GET", "/api/openapi.json", get_description, Action.ANYBODY, gives={200: dict[str, Any]}),
     Route("GET", f"{API}/limits/", limits.get_limits, Action.ANYBODY, gives={200: Limits}),
+    Route("GET", f"{API}/whoami/", status.who_am_i, Action.ANYBODY, gives={200: Caller}, problems=(403,)),
+    Route("GET", f"{API}/service-status/", status.get_service_status, Action.ANYBODY, gives={200: ServiceStatus}),
     Route(
         "POST",
         f"{API}/artifact/",

@@ -1,0 +1,51 @@
+"""The API that tells how the farm is, and who is asking."""
+
+import asyncio
+import time
+
+from aiohttp import web
+
+from debusine.db.database import Database
+from debusine.protocol.resources import ServiceStatus
+from debusine.server.answers import json_answer
+from debusine.server.middlewares import BadCredentials
+from debusine.server.requests import sent_key, subject
+from debusine.services import status
+
+#: Seconds for which numbers are told again: to count a million waiting work requests takes a part of one.
+FRESH = 1.0
+
+
+async def who_am_i(request: web.Request) -> web.Response:
+    """Tell as whom the server knows the caller."""
+    who = subject(request)
+    if who.anonymous and sent_key(request):
+        raise BadCredentials
+    return json_answer(status.caller(who))
+
+
+async def get_service_status(request: web.Request) -> web.Response:
+    """Tell how much waits and runs, and how many workers there are."""
+    return json_answer(await request.app[BOARD].read())
+
+
+class Board:
+    """The latest numbers; however many ask for them, they are counted by one at a time."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self._lock = asyncio.Lock()
+        self._numbers: ServiceStatus | None = None
+        self._counted_at = 0.0
+
+    async def read(self) -> ServiceStatus:
+        """The numbers, a second old at most when the question came."""
+        asked = time.monotonic()
+        async with self._lock:
+            if self._numbers is None or self._counted_at < asked - FRESH:
+                self._counted_at = time.monotonic()
+                self._numbers = await self.database.read(status.service_status)
+            return self._numbers
+
+
+BOARD = web.AppKey("board", Board)
