@@ -89,7 +89,7 @@ TABLE = web.AppKey("table", dict[web.AbstractRoute, Route])
 
 def route_of(request: web.Request) -> Route | None:
     """The line of the table that a request meets; None: no such path or method."""
-    return request.app[TABLE].get(request.match_info.route)
+    return request.app.get(TABLE, {}).get(request.match_info.route)  # the operator's socket has no table
 
 
 @cache
