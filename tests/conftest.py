@@ -12,6 +12,7 @@ from debusine.db.database import Database
 from debusine.db.engine import sqlite_url
 from debusine.db.open import open_database
 from debusine.db.schema import migrate
+from tests.ports import reserved_port
 from tests.postgresql import CannotStartPostgreSQL, PostgreSQLServer, running_postgresql
 
 # A machine that does other things at the same time is no failure.
@@ -57,6 +58,13 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     url = server.create_database(template=request.getfixturevalue("postgresql_template"))
     yield url
     server.drop_database(url)
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port at which nobody listens."""
+    with reserved_port() as port:
+        yield port
 
 
 @pytest.fixture

@@ -25,13 +25,23 @@ from debusine.services.declarations import declaration
 from debusine.services.downloads import Wish, contents, granted
 from debusine.services.file_stores import FileStores
 from debusine.services.spool import Spool
+from debusine.services.turns import Turns
 from debusine.services.upload_records import Wanted
 from debusine.services.uploads import Progress, Uploads
 from tests.work import Workshop, open_workshop
 
 T = TypeVar("T")
+#: Seconds until what must happen has happened, on however slow a machine.
+PATIENCE = 30.0
 
 LIMITS = Limits(free_space=1, free_space_part=1e-9)
+
+
+async def until_requests(turns: Turns, number: int) -> None:
+    """Wait until so many requests write something or wait for their turn to."""
+    async with asyncio.timeout(PATIENCE):
+        while sum(len(place.requests) for place in turns._places.values()) != number:
+            await asyncio.sleep(0.001)
 
 
 class BreakableStore(LocalFileStore):

@@ -15,6 +15,8 @@ from attrs import define
 
 BIN = Path(sys.executable).parent
 PATIENCE = 30.0
+#: Seconds until a program has stopped that was told to: five are promised, on a machine that has nothing else to do.
+SOON = 15.0
 
 
 @define
@@ -24,6 +26,7 @@ class Server:
     process: subprocess.Popen[str]
     url: str
     data_dir: Path
+    log: "Drain"
 
     @property
     def port(self) -> int:
@@ -32,9 +35,13 @@ class Server:
     def stop(self) -> float:
         """Ask it to stop; returns the seconds that it took."""
         began = time.monotonic()
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(PATIENCE)
+        self.end(signal.SIGTERM)
         return time.monotonic() - began
+
+    def end(self, how: signal.Signals) -> None:
+        """Send it a signal, and see it end well."""
+        self.process.send_signal(how)
+        assert self.process.wait(PATIENCE) == 0, self.log.text()
 
 
 @contextmanager
@@ -51,12 +58,12 @@ def running_server(data_dir: Path, *options: str, env: dict[str, str] | None = N
     )
     assert process.stdout is not None
     assert process.stderr is not None
-    log = _Drain(process.stderr)
+    log = Drain(process.stderr)
     try:
         line = process.stdout.readline()
         assert "http://" in line, log.text()
-        _Drain(process.stdout)
-        yield Server(process, line.split()[-1], data_dir)
+        Drain(process.stdout)
+        yield Server(process, line.split()[-1], data_dir, log)
     finally:
         process.kill()
         process.wait()
@@ -76,7 +83,7 @@ def environment(more: dict[str, str] | None) -> dict[str, str]:
     return kept | (more or {})
 
 
-class _Drain(threading.Thread):
+class Drain(threading.Thread):
     """Reads what a process says, so that it never waits for a reader."""
 
     def __init__(self, stream: IO[str]) -> None:

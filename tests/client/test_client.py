@@ -214,11 +214,9 @@ async def test_a_worker_declares_again_when_the_answer_is_lost(client: Client, s
     assert (await client.create_artifact("debusine:test", data={}, work_request=1)).id == 1
 
 
-async def test_a_server_that_is_not_there_is_named(unused_tcp_port: int) -> None:
-    async with Connection(Access(api_url=f"http://127.0.0.1:{unused_tcp_port}/api"), backoff=IMPATIENT) as connection:
-        with pytest.raises(
-            Unreachable, match=f"Cannot reach the server at http://127.0.0.1:{unused_tcp_port}: "
-        ) as caught:
+async def test_a_server_that_is_not_there_is_named(closed_port: int) -> None:
+    async with Connection(Access(api_url=f"http://127.0.0.1:{closed_port}/api"), backoff=IMPATIENT) as connection:
+        with pytest.raises(Unreachable, match=f"Cannot reach the server at http://127.0.0.1:{closed_port}: ") as caught:
             await Client(connection).get_work_request(1)
     assert not caught.value.sent
 

@@ -28,6 +28,7 @@ class FakeFarm:
     answers: list[web.Response] = Factory(list)
     frames: list[str | bytes] = Factory(list)
     silent: bool = False
+    over: asyncio.Event = Factory(asyncio.Event)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.headers.append(dict(request.headers))
@@ -41,7 +42,7 @@ class FakeFarm:
         for frame in self.frames:
             await (socket.send_bytes(frame) if isinstance(frame, bytes) else socket.send_str(frame))
         if self.silent:
-            await asyncio.sleep(5)
+            await self.over.wait()
         await socket.close()
         return socket
 
@@ -60,6 +61,7 @@ async def worker(farm: FakeFarm) -> AsyncIterator[WorkerClient]:
         access = Access(api_url=str(started.make_url("/api")), token=Secret("w" * 64))
         async with Connection(access, backoff=IMPATIENT) as connection:
             yield WorkerClient(connection)
+        farm.over.set()
 
 
 async def test_registering_sends_the_new_key_and_the_activation_token(worker: WorkerClient, farm: FakeFarm) -> None:
@@ -142,7 +144,7 @@ async def test_what_is_no_message_is_ignored(worker: WorkerClient, farm: FakeFar
 
 async def test_a_silent_server_ends_the_listening(worker: WorkerClient, farm: FakeFarm) -> None:
     farm.silent = True
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         async with worker.listen(heartbeat=0.05) as messages:
             assert [message async for message in messages] == []
 
@@ -161,8 +163,8 @@ async def test_a_refused_handshake_is_told(farm: FakeFarm) -> None:
                     pytest.fail("it was let in")
 
 
-async def test_a_server_that_is_not_there_cannot_be_listened_to(unused_tcp_port: int) -> None:
-    async with Connection(Access(api_url=f"http://127.0.0.1:{unused_tcp_port}/api")) as connection:
+async def test_a_server_that_is_not_there_cannot_be_listened_to(closed_port: int) -> None:
+    async with Connection(Access(api_url=f"http://127.0.0.1:{closed_port}/api")) as connection:
         with pytest.raises(Unreachable):
             async with WorkerClient(connection).listen():
                 pytest.fail("nobody is there")

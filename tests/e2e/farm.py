@@ -19,6 +19,7 @@ from attrs import define, field
 from scripts.demo.machine import CHECKOUT, WORKER_USER
 from scripts.demo.programs import BIN, as_user, own_environment, write_private
 from tests.e2e.hold import write_plugin
+from tests.ports import reserved_port
 
 T = TypeVar("T")
 PATIENCE = 30.0
@@ -89,9 +90,10 @@ class Farm:
     directory: Path
     #: Readable for the worker's user, too.
     public: Path
+    #: Where the server is found, also after it was started again.
+    listen: str
     configuration: str = ""
     server: Program | None = None
-    listen: str = "127.0.0.1:0"
     workers: list[Program] = field(factory=list)
     key: str = ""
 
@@ -104,13 +106,13 @@ class Farm:
         return {**os.environ, "PYTHONPATH": str(self.public / "plugins")}
 
     def start_server(self) -> None:
-        """Run the server and learn its address; a later start takes the same one."""
+        """Run the server and wait until it answers."""
         self.data.mkdir(exist_ok=True)
         (self.data / "debusine.toml").write_text(self.configuration)
         log = self.directory / f"server-{time.monotonic_ns()}.log"
         command = [str(BIN / "debusine-server"), "--data-dir", str(self.data), "--listen", self.listen]
         self.server = server = Program.start(command, log, self.environment)
-        self.listen = eventually("the server is ready", lambda: self._address(server))
+        eventually("the server is ready", lambda: self._is_ready(server))
 
     def kill_server(self) -> None:
         assert self.server is not None
@@ -197,14 +199,11 @@ class Farm:
         return done.stdout
 
     @staticmethod
-    def _address(server: Program) -> str | None:
+    def _is_ready(server: Program) -> bool:
         if server.process.poll() is not None:
             message = f"the server ended: {server.said()}"
             raise AssertionError(message)
-        for line in server.said().splitlines():
-            if "is ready on http://" in line:
-                return line.rpartition("http://")[2].strip().strip("/")
-        return None
+        return "is ready on http://" in server.said()
 
 
 @contextmanager
@@ -214,13 +213,16 @@ def running_farm(directory: Path, configuration: str = "") -> Iterator[Farm]:
     public = Path(tempfile.mkdtemp(prefix="debusine-e2e-"))
     public.chmod(0o755)
     write_plugin(public / "plugins")
-    farm = Farm(directory, public, configuration)
     try:
-        farm.start_server()
-        farm.prepare_client()
-        yield farm
+        with reserved_port() as port:
+            farm = Farm(directory, public, f"127.0.0.1:{port}", configuration)
+            try:
+                farm.start_server()
+                farm.prepare_client()
+                yield farm
+            finally:
+                farm.close()
     finally:
-        farm.close()
         shutil.rmtree(public, ignore_errors=True)
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.processes import SOON
 from tests.e2e.farm import Farm
 
 pytestmark = pytest.mark.e2e
@@ -36,7 +37,7 @@ def test_a_worker_does_what_a_user_requests(farm: Farm) -> None:
     assert (done["result"], done["attempt"]) == ("success", 1)
     assert [artifact["category"] for artifact in shown["artifacts"]] == ["debusine:work-request-debug-logs"]
     assert farm.key not in worker.said()
-    assert worker.stop() < 5
+    assert worker.stop() < SOON
 
 
 def test_a_failing_task_is_a_failure_and_says_why_in_its_logs(farm: Farm) -> None:
@@ -49,7 +50,7 @@ def test_a_failing_task_is_a_failure_and_says_why_in_its_logs(farm: Farm) -> Non
 def test_the_server_stops_in_time_and_starts_again_where_it_was(farm: Farm) -> None:
     waiting = farm.create_work_request("noop", {})
     assert farm.server is not None
-    assert farm.server.stop() < 5
+    assert farm.server.stop() < SOON
     assert farm.server.process.returncode == 0
     farm.start_server()
     farm.start_worker(farm.make_worker("builder"))

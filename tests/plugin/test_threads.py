@@ -19,7 +19,7 @@ class Blocker:
 
     def __call__(self) -> str:
         self.entered.set()
-        assert self.go_on.wait(10)
+        assert self.go_on.wait(30)
         self.ended = True
         return self.then()
 

@@ -12,7 +12,10 @@ from debusine.scheduler.loop import Scheduler
 from tests.work import Workshop, dispatcher
 
 T = TypeVar("T")
-LONG = 60.0
+#: Seconds between two passes without any event: longer than a test may wait.
+LONG = 600.0
+#: Seconds until what must happen has happened.
+PATIENCE = 30.0
 
 
 @asynccontextmanager
@@ -22,13 +25,13 @@ async def scheduling(database: Database, interval: float = LONG) -> AsyncIterato
     task = asyncio.create_task(scheduler.run())
     yield scheduler
     scheduler.stop()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(PATIENCE):
         await task
 
 
 async def assigned(workshop: Workshop, work_request: int) -> int:
     """The worker that a work request is assigned to, soon."""
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(PATIENCE):
         while (worker := (await workshop.get(work_request)).worker) is None:
             await asyncio.sleep(0.005)
     return worker

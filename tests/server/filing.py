@@ -10,6 +10,8 @@ from typing import Any
 from tests.farm import Farm
 
 ARTIFACTS = "/api/1.0/artifact/"
+#: Seconds until what must happen has happened, on however slow a machine.
+PATIENCE = 30.0
 
 
 def described(content: bytes, **more: Any) -> dict[str, Any]:
@@ -58,7 +60,7 @@ async def raw(farm: Farm, method: str, path: str, body: bytes = b"", headers: Ma
     sent = {"Content-Length": str(len(body))} | dict(headers or {})
     async with connected(farm) as (reader, writer):
         writer.write(request_head(farm, method, path, sent) + body)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             return await reader.readuntil(b"\r\n\r\n")
 
 

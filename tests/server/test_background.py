@@ -28,7 +28,7 @@ async def fail() -> None:
 async def test_a_task_that_fails_is_told_by_its_name(caplog: pytest.LogCaptureFixture) -> None:
     async with running_background() as background:
         background.start("the sweeper", fail())
-        await asyncio.wait_for(background.failed.wait(), 5)
+        await asyncio.wait_for(background.failed.wait(), 30)
 
     assert "the sweeper" in caplog.text
     assert "lost" in caplog.text

@@ -279,7 +279,7 @@ async def test_a_download_that_fails_in_the_middle_has_no_clean_end(
     async with open_farm(database, tmp_path, plugins=plugins) as farm:
         artifact = await filed(farm, {"a.txt": os.urandom(1 << 20), "b": b"b"})
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             with pytest.raises(ClientPayloadError):
                 await fetch(farm, artifact, path)
 
@@ -323,39 +323,6 @@ async def test_a_client_that_leaves_in_the_middle_is_no_error(farm: Farm, caplog
 
     assert "Traceback" not in caplog.text
     assert (await fetch(farm, artifact, "other")).status == 200
-
-
-async def test_a_download_ends_soon_after_its_token_was_disabled(
-    farm: Farm, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(downloads, "LOOK", 0.0)
-    artifact = await filed(farm, {"large": os.urandom(20 << 20)})
-    async with connected(farm) as (reader, writer):
-        writer.write(request_head(farm, "GET", url(artifact, "large"), {}))
-        await reader.readexactly(100_000)
-        await farm.database.write(disable, farm.people.user_key)
-
-        async with asyncio.timeout(5):
-            with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
-                await reader.readexactly(20 << 20)
-
-    assert "Traceback" not in caplog.text
-
-
-async def test_a_public_download_goes_on_whatever_becomes_of_a_token(
-    farm: Farm, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(downloads, "LOOK", 0.0)
-    artifact = await filed(farm, {"a.txt": CONTENT}, workspace="Public")
-    await farm.database.write(disable, farm.people.user_key)
-
-    assert (await farm.get(url(artifact, "a.txt", "Public"))).body == CONTENT
-
-
-def disable(uow: UnitOfWork, key: str) -> None:
-    token = uow.tokens.get_token_or_none(key)
-    assert token is not None
-    uow.tokens.save(token.disable(), expecting=token)
 
 
 def names_in(answer: Answer) -> list[str]:

@@ -8,12 +8,20 @@ import pytest
 
 from debusine.config import Limits
 from debusine.db.database import Database
+from debusine.server.keys import UPLOADS
+from tests.depot import until_requests
 from tests.farm import Answer, Farm, open_farm
-from tests.server.filing import connected, declare, file_url, raw, request_head
+from tests.server.filing import PATIENCE, connected, declare, file_url, raw, request_head
 
 CONTENT = bytes(range(256)) * 40
 SIZE = len(CONTENT)
 HALF = SIZE // 2
+
+
+async def until_sending(farm: Farm, requests: int) -> None:
+    """Wait until so many requests send files."""
+    assert farm.client.app is not None
+    await until_requests(farm.client.app[UPLOADS].turns, requests)
 
 
 async def put(farm: Farm, artifact: int, data: bytes, content_range: str | None = None, path: str = "a.txt") -> Answer:
@@ -156,9 +164,9 @@ async def test_a_client_that_vanishes_in_the_middle_leaves_nothing_and_no_traceb
             request_head(farm, "PUT", file_url(artifact, "a.txt"), {"Content-Length": str(SIZE)}) + CONTENT[:HALF]
         )
         await writer.drain()
-        await asyncio.sleep(0.05)
+        await until_sending(farm, 1)
 
-    await asyncio.sleep(0.05)
+    await until_sending(farm, 0)
     assert list(farm.settings.uploads.iterdir()) == []
     assert "Traceback" not in caplog.text
 
@@ -170,11 +178,11 @@ async def test_an_older_request_ends_with_409_when_a_newer_one_comes(farm: Farm)
             request_head(farm, "PUT", file_url(artifact, "a.txt"), {"Content-Length": str(SIZE)}) + CONTENT[:HALF]
         )
         await writer.drain()
-        await asyncio.sleep(0.05)
+        await until_sending(farm, 1)
 
         assert (await put(farm, artifact, CONTENT)).status == 201
 
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             head = await reader.readuntil(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 409 ")
     assert b"\r\nContent-Type: application/problem+json\r\n" in head
@@ -187,7 +195,7 @@ async def test_a_client_that_falls_silent_is_told_so(database: Database, tmp_pat
             writer.write(
                 request_head(farm, "PUT", file_url(artifact, "a.txt"), {"Content-Length": str(SIZE)}) + CONTENT[:HALF]
             )
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 408 ")
         assert list(farm.settings.uploads.iterdir()) == []
 
@@ -199,7 +207,7 @@ async def test_a_request_larger_than_the_limit_is_refused_before_its_body_comes(
         artifact = await declare(farm, {"a.txt": CONTENT})
         async with connected(farm) as (reader, writer):
             writer.write(request_head(farm, "PUT", file_url(artifact, "a.txt"), {"Content-Length": str(SIZE)}))
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 413 ")
         assert (await put(farm, artifact, CONTENT[:HALF], f"bytes 0-{HALF - 1}/{SIZE}")).status == 200
 

@@ -47,7 +47,7 @@ async def talk(host: str, port: int, head: bytes, body: bytes = b"") -> Answer:
     reader, writer = await asyncio.open_connection(host, port)
     ending = f"Connection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     writer.write(head + ending + body)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         said, _, content = (await reader.read()).partition(b"\r\n\r\n")
     writer.close()
     lines = said.decode("latin-1").split("\r\n")

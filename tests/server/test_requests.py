@@ -16,9 +16,7 @@ from tests.farm import Answer, Farm, open_farm
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 CREATE = "/api/1.0/work-request/"
-SMALL = Limits(
-    json_body=2000, json_keys=5, json_string=100, data_string=200, json_array=3, artifact_files=7, slow_body=0.05
-)
+SMALL = Limits(json_body=2000, json_keys=5, json_string=100, data_string=200, json_array=3, artifact_files=7)
 EMPTY = {"size": 0, "checksums": {"sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}}
 FILES = {"file": EMPTY}
 
@@ -151,17 +149,17 @@ async def test_an_artifact_may_have_more_files_and_longer_data(
     assert (await narrow.post("/api/1.0/artifact/", body)).status == status
 
 
-async def test_a_body_that_does_not_come_is_given_up(narrow: Farm) -> None:
-    assert narrow.client.server is not None
-    reader, writer = await asyncio.open_connection("127.0.0.1", narrow.client.server.port)
-    head = f"POST {CREATE} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 10\r\n"
-    writer.write(f"{head}Token: {narrow.people.user_key}\r\n\r\n12345".encode())
+async def test_a_body_that_does_not_come_is_given_up(database: Database, tmp_path: Path) -> None:
+    async with open_farm(database, tmp_path, limits=Limits(slow_body=0.05)) as farm:
+        reader, writer = await asyncio.open_connection("127.0.0.1", farm.client.port)
+        head = f"POST {CREATE} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 10\r\n"
+        writer.write(f"{head}Token: {farm.people.user_key}\r\n\r\n12345".encode())
 
-    said = await asyncio.wait_for(reader.readline(), 5)
+        said = await asyncio.wait_for(reader.readline(), 30)
 
+        writer.close()
+        await writer.wait_closed()
     assert said.startswith(b"HTTP/1.1 408 ")
-    writer.close()
-    await writer.wait_closed()
 
 
 @pytest.mark.parametrize("number", ["0", "9223372036854775807", "9223372036854775808", "9" * 300])

@@ -18,7 +18,7 @@ from debusine.plugin import WriteFailed
 from debusine.services.partial_files import NoRoom, SpoolFailed
 from debusine.services.spool import SpaceLow
 from debusine.services.uploads import Progress, WrongContent
-from tests.depot import LIMITS, Depot, new_depot, sent
+from tests.depot import LIMITS, PATIENCE, Depot, new_depot, sent, until_requests
 
 CONTENT = bytes(range(256)) * 16 * 1024  # 4 MiB
 SIZE = len(CONTENT)
@@ -269,7 +269,7 @@ async def test_a_request_that_is_cancelled_while_its_offset_is_committed_keeps_i
     await depot.still.wait()
     cancelled.cancel()
     newer = asyncio.create_task(depot.put_part(artifact, "a", CONTENT, 0, SIZE - 1))
-    await asyncio.sleep(0.05)
+    await until_requests(depot.uploads.turns, 2)
     go_on.set()
 
     assert await newer == Progress(SIZE - 1, complete=False)
@@ -298,7 +298,7 @@ async def finish(depot: Depot, artifact: int) -> None:
 async def abandoned(depot: Depot, request: Coroutine[Any, Any, Progress]) -> None:
     """Let a request run until it stands still, and leave it there."""
     ABANDONED.append((depot, asyncio.create_task(request)))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await depot.still.wait()
 
 

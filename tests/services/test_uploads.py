@@ -17,7 +17,7 @@ from debusine.services.spans import ChunkTooLarge, Gap, PastTheEnd, WrongLength,
 from debusine.services.turns import Overtaken, Turn
 from debusine.services.upload_records import FileGone, TooManyUploads
 from debusine.services.uploads import PartLost, Progress, WrongContent
-from tests.depot import LIMITS, Depot, new_depot, sent
+from tests.depot import LIMITS, PATIENCE, Depot, new_depot, sent, until_requests
 
 CONTENT = bytes(range(256)) * 1200  # 300 KiB
 SIZE = len(CONTENT)
@@ -186,9 +186,9 @@ async def test_a_newer_request_takes_over_and_the_older_one_is_told(depot: Depot
     artifact = await depot.declare({"a": CONTENT})
     await depot.put_part(artifact, "a", CONTENT, 0, THIRD)
     stalled = asyncio.create_task(depot.put(artifact, "a", stalling(b"x" * THIRD), (THIRD, 2 * THIRD, SIZE)))
-    await asyncio.sleep(0.05)
+    await until_requests(depot.uploads.turns, 1)
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         assert (await depot.put_part(artifact, "a", CONTENT, THIRD, SIZE)).complete
 
     with pytest.raises(Overtaken):
@@ -234,9 +234,9 @@ async def test_a_request_that_is_overtaken_while_it_waits_does_not_write(depot: 
     first = asyncio.create_task(depot.put(artifact, "a", CONTENT))
     await storing.wait()
     others = []
-    for _ in range(2):
+    for waiting in (2, 3):
         others.append(asyncio.create_task(depot.put(artifact, "a", CONTENT)))
-        await asyncio.sleep(0.05)
+        await until_requests(depot.uploads.turns, waiting)
     go_on.set()
 
     results = await asyncio.gather(first, *others, return_exceptions=True)

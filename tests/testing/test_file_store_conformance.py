@@ -178,7 +178,7 @@ class Uncancellable(MemoryFileStore):
 
     async def store(self, file: File, source: Path) -> StoreData:
         data = await super().store(file, source)
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.5)  # most of the time that it takes, also when the machine stands still for seconds
         return data
 
 

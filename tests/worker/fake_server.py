@@ -11,6 +11,8 @@ from typing import Any
 from aiohttp import WSMsgType, web
 from attrs import define, field
 
+from tests.ports import reserved_port
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 CREATED_AT = datetime(2026, 1, 1, tzinfo=UTC).isoformat()
@@ -127,8 +129,8 @@ class FakeServer:
         async with asyncio.timeout(seconds), self.changed:
             await self.changed.wait_for(condition)
 
-    async def start(self, port: int = 0) -> None:
-        """Serve, on a port of its own or on the one it had."""
+    async def start(self, port: int) -> None:
+        """Serve, again where it was."""
         app = web.Application(client_max_size=1 << 30, middlewares=[self._with_faults])
         app.add_routes(
             [
@@ -273,9 +275,10 @@ class FakeServer:
 @asynccontextmanager
 async def running_fake_server() -> AsyncIterator[FakeServer]:
     """A fake server on a port of its own."""
-    server = FakeServer()
-    await server.start()
-    try:
-        yield server
-    finally:
-        await server.stop()
+    with reserved_port() as port:
+        server = FakeServer()
+        await server.start(port)
+        try:
+            yield server
+        finally:
+            await server.stop()

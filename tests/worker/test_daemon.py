@@ -248,7 +248,7 @@ async def test_a_result_of_an_earlier_process_is_delivered_and_named_meanwhile(
     earlier.keep(9, 4, CompletionReport(result=Result.FAILURE))
     async with start_worker():
         await server.until(lambda: server.completed and server.metadata)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while list((tmp_path / "reports").iterdir()):
                 await asyncio.sleep(0.01)
     assert server.completed == [(9, "4", {"result": "failure"})]

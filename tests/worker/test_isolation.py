@@ -31,7 +31,7 @@ BLOCKED = """
 def test_the_worker_starts_where_nothing_of_the_server_is_installed() -> None:
     program = [sys.executable, "-c", textwrap.dedent(BLOCKED)]
     done = subprocess.run(program, capture_output=True, text=True, check=False)
-    assert (done.stdout, done.returncode) == ("4\n", 0), done.stderr
+    assert (done.stdout, done.returncode) == ("13\n", 0), done.stderr
 
 
 def test_tokens_are_taken_out_of_the_log(caplog: pytest.LogCaptureFixture) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.processes import SOON
 from tests.worker.fake_server import FakeServer
 from tests.worker.program import WorkerProgram
 
@@ -88,4 +89,4 @@ async def test_a_worker_that_is_told_to_stop_ends_well_and_soon(program: WorkerP
     told = time.monotonic()
     worker.terminate()
     assert await worker.wait() == 0
-    assert time.monotonic() - told < 5
+    assert time.monotonic() - told < SOON

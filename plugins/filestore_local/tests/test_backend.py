@@ -189,10 +189,10 @@ class Held(FileSystem):
 
     def hold(self) -> None:
         self.entered.set()
-        assert self.go_on.wait(10)
+        assert self.go_on.wait(30)
 
     async def held(self) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not self.entered.is_set():
                 await asyncio.sleep(0.001)
 

@@ -115,12 +115,12 @@ def test_the_program_ends_with_3_when_the_file_cannot_be_used(tmp_path: Path, ch
     assert str(path) in result.stderr
 
 
-def test_a_server_that_is_not_there_is_one_line_that_says_what_to_check(tmp_path: Path, unused_tcp_port: int) -> None:
-    path = write_config(tmp_path / "config.ini", f"http://127.0.0.1:{unused_tcp_port}/api")
+def test_a_server_that_is_not_there_is_one_line_that_says_what_to_check(tmp_path: Path, closed_port: int) -> None:
+    path = write_config(tmp_path / "config.ini", f"http://127.0.0.1:{closed_port}/api")
     result = CliRunner().invoke(debusine, ["list-work-requests", "--config-file", str(path)])
     assert (result.exit_code, result.stdout) == (3, "")
     assert result.stderr == (
-        f"Cannot reach the server at http://127.0.0.1:{unused_tcp_port}: Connection refused. "
+        f"Cannot reach the server at http://127.0.0.1:{closed_port}: Connection refused. "
         f"Is it running, and is api-url right in [server:local] of {path}?\n"
     )
 
