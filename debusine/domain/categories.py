@@ -12,6 +12,9 @@ from typing import Any, Literal
 import attrs
 from attrs import field, frozen
 
+#: The fields of .dsc and .changes files that come as lists of objects.
+LISTINGS = frozenset({"Files", "Checksums-Sha1", "Checksums-Sha256", "Package-List"})
+
 _ABSOLUTE_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://\S+")
 
 
@@ -47,6 +50,20 @@ class NoData:
     """For categories whose files say it all."""
 
 
+def _listings(_instance: object, attribute: "attrs.Attribute[Any]", value: Mapping[str, Any]) -> None:
+    """Whether the fields that list files or packages are parsed: lists of objects."""
+    for name, listed in value.items():
+        if name in LISTINGS and not (isinstance(listed, list) and all(isinstance(item, dict) for item in listed)):
+            message = f"{name} in {attribute.name} must be a list of objects."
+            raise ValueError(message)
+
+
+def _named_files(_instance: object, attribute: "attrs.Attribute[Any]", value: Mapping[str, Any]) -> None:
+    if any(not isinstance(item.get("name"), str) for item in value.get("Files", ())):
+        message = f"Each of the Files in {attribute.name} must have a name."
+        raise ValueError(message)
+
+
 @frozen(kw_only=True)
 class SourcePackage:
     """A Debian source package."""
@@ -54,8 +71,8 @@ class SourcePackage:
     name: str
     version: str
     type: Literal["dpkg"]
-    #: The parsed .dsc; ``Files``, ``Checksums-*`` and ``Package-List`` are lists of objects.
-    dsc_fields: dict[str, Any]
+    #: The parsed .dsc.
+    dsc_fields: dict[str, Any] = field(validator=[_listings, _named_files])
 
 
 @frozen(kw_only=True)
@@ -82,10 +99,11 @@ class BinaryPackages:
 
 
 def _complete_changes(_instance: object, _attribute: object, value: Mapping[str, Any]) -> None:
-    if not isinstance(value.get("Architecture"), str):
+    architecture = value.get("Architecture")
+    if not isinstance(architecture, str) or not architecture.split():
         message = "changes_fields must have an Architecture."
         raise ValueError(message)
-    if not isinstance(value.get("Files"), list):
+    if "Files" not in value:
         message = "changes_fields must have a list of Files."
         raise ValueError(message)
 
@@ -95,7 +113,7 @@ class Upload:
     """A .changes file and all that it lists."""
 
     type: Literal["dpkg"]
-    changes_fields: dict[str, Any] = field(validator=_complete_changes)
+    changes_fields: dict[str, Any] = field(validator=[_complete_changes, _listings, _named_files])
 
     @property
     def architectures(self) -> list[str]:

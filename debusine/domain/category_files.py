@@ -29,7 +29,7 @@ def check_files(category: ArtifactCategory, data: object, paths: Collection[str]
 def listed_names(fields: Mapping[str, Any]) -> list[str]:
     """The names of the files that a .dsc or .changes lists."""
     listed = fields.get("Files") or fields.get("Checksums-Sha256") or []
-    return [item["name"] for item in listed if isinstance(item, dict) and isinstance(item.get("name"), str)]
+    return [item["name"] for item in listed if isinstance(item.get("name"), str)]
 
 
 def _ending(paths: Sequence[str], *suffixes: str) -> list[str]:

@@ -30,6 +30,7 @@ SUMMARY = {
     "distribution": "debian:unstable",
 }
 CHANGES = {"Architecture": "source amd64", "Files": [{"name": "a.dsc"}, {"name": "a.deb"}]}
+#: Category → data with every key that it may have, and files.
 GOOD: Mapping[str, tuple[dict[str, Any], list[str]]] = {
     "debian:source-package": (
         {"name": "a", "version": "1", "type": "dpkg", "dsc_fields": {"Files": [{"name": "a.tar.xz"}]}},
