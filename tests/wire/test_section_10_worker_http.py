@@ -7,8 +7,8 @@ import pytest
 
 from tests.wire.api import Api
 from tests.wire.server import Server, new_name
-from tests.wire.workers import CONNECT, METADATA, HandWorker, connected
 from tests.wire.websocket import opened
+from tests.wire.workers import CONNECT, METADATA, HandWorker, connected
 
 
 def registration(**changes: object) -> dict[str, Any]:

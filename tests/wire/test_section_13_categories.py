@@ -49,8 +49,8 @@ GOOD: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "debian:lintian": ({"architecture": "amd64", "summary": SUMMARY}, ["analysis.json", "lintian.txt"]),
     "debian:autopkgtest": (
-        {"results": {"smoke": {"status": "PASS", "details": None}, "more": {"status": "SKIP"}}, "cmdline": "autopkgtest",
-         "source_package": {"name": "hello", "version": "1", "url": "http://farm.example/hello_1.dsc"},
+        {"results": {"smoke": {"status": "PASS", "details": None}, "more": {"status": "SKIP"}},
+         "cmdline": "autopkgtest", "source_package": {"name": "hello", "version": "1", "url": "http://farm.example/hello_1.dsc"},
          "architecture": "amd64", "distribution": "debian:bookworm"}, ["log", "summary", "smoke-stdout"],
     ),
     "debian:blhc": ({}, ["blhc.txt"]),

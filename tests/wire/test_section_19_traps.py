@@ -22,14 +22,13 @@ def test_a_problem_has_no_charset(user: Api) -> None:
 
 
 def test_each_success_has_its_status(user: Api, worker: HandWorker) -> None:
-    """§19 2: POST work-request 200, artifact 201, relation 201 and 200, completed 200 empty, metadata 204,
-    get-next 200 and 204, register 201."""
+    """§19 2: work-request 200, artifact 201, relation 201/200, completed 200 empty, metadata 204, get-next 200/204."""
     worker.ask_for_work().empty(204)
     worker.tell_metadata()
     number = user.post("work-request/", {"task_name": "noop", "task_data": {}}).json(200)["id"]
     worker.get(number)
-    artifacts = [worker.api.post("artifact/", {**declaration("debusine:test", {}, []), "work_request": number}).json(201)
-                 for _ in range(2)]  # fmt: skip
+    value = {**declaration("debusine:test", {}, []), "work_request": number}
+    artifacts = [worker.api.post("artifact/", value).json(201) for _ in range(2)]
     relation = {"artifact": artifacts[0]["id"], "target": artifacts[1]["id"], "type": "extends"}
     assert [worker.api.post("artifact-relation/", relation).status for _ in range(2)] == [201, 200]
     worker.complete(number).empty(200)
@@ -124,7 +123,8 @@ def test_debug_logs_of_nothing_and_an_archive_of_nothing(user: Api, worker: Hand
     worker.get(number)
     made = worker.api.declare({}, "debusine:work-request-debug-logs", work_request=number)
     archive = worker.api.get(path_of(made["download_tar_gz_url"]))
-    assert tarfile.open(fileobj=io.BytesIO(archive.body), mode="r:gz").getnames() == []
+    with tarfile.open(fileobj=io.BytesIO(archive.body), mode="r:gz") as opened_archive:
+        assert opened_archive.getnames() == []
 
 
 def test_a_worker_gets_no_keys_that_it_would_not_take(user: Api, worker: HandWorker) -> None:

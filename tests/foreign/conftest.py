@@ -1,0 +1,43 @@
+"""A real server for those who know nothing of it, on SQLite and on PostgreSQL."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.foreign.processes import ForeignClient
+from tests.postgresql import PostgreSQLServer
+from tests.wire.api import Api
+from tests.wire.server import Server, running_server
+
+#: Who is gone for this long is lost, so that a test need not wait.
+CONFIGURATION = "[limits]\nsweep = 0.2\nworker_return = 0.5\n"
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """The server of the session; a test that kills it starts it again."""
+    if request.param == "sqlite":
+        with running_server(configuration=CONFIGURATION) as server:
+            yield server
+        return
+    databases: PostgreSQLServer = request.getfixturevalue("postgresql_server")
+    url = databases.create_database(template=request.getfixturevalue("postgresql_template"))
+    with running_server(url, configuration=CONFIGURATION) as server:
+        yield server
+    databases.drop_database(url)
+
+
+@pytest.fixture
+def api(server: Server) -> Iterator[Api]:
+    """A user's plain requests, for looking; nothing of the test is left waiting."""
+    api = Api(server.address, server.user_key())
+    api.abort_everything()
+    yield api
+    api.abort_everything()
+
+
+@pytest.fixture
+def client(server: Server, api: Api, tmp_path: Path) -> ForeignClient:
+    """The foreign client of the same user."""
+    return ForeignClient.make(tmp_path, server.url, api.key or "")
