@@ -121,6 +121,8 @@ class Limits:
     open_uploads: int = field(default=10_000, validator=_positive)
     #: After the last byte of an unfinished upload; then it is forgotten.
     upload_idle: float = field(default=86_400.0, validator=_positive)
+    #: Unknown keys and wrong passwords from one address in a minute.
+    bad_credentials: int = field(default=20, validator=_positive)
     #: Headers of one request.
     headers: int = field(default=64, validator=_positive)
     #: That a connection may be idle between two requests.

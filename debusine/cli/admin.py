@@ -89,16 +89,60 @@ def create_user(operator: Operator, name: str, superuser: bool) -> None:
 
 @main.group()
 def token() -> None:
-    """The keys by which users are known."""
+    """The tokens by which users and workers are known; a token's key is shown once, when it is made."""
+
+
+TOKEN_COLUMNS = {
+    "id": "Number",
+    "kind": "Kind",
+    "owner": "Who",
+    "enabled": "Enabled",
+    "created_at": "Created (UTC)",
+    "expire_at": "Expires",
+    "last_seen_at": "Last seen",
+    "hash": "Hash",
+    "comment": "Comment",
+}
 
 
 @token.command("create")
 @click.argument("user")
+@click.option("--comment", default="", help="What it is for.")
+@click.option(
+    "--expires-in", metavar="DURATION", help="Seconds, or for instance P30D or PT12H [default: it never expires]."
+)
 @click.pass_obj
-def create_token(operator: Operator, user: str) -> None:
+def create_token(operator: Operator, user: str, comment: str, expires_in: str | None) -> None:
     """Make a token for a user and print its key, which is shown this once."""
-    made = operator.perform("token create", {"user": user})
+    made = operator.perform("token create", {"user": user, "comment": comment, "expires_in": expires_in})
     operator.show(made, made["key"])
+
+
+@token.command("list")
+@click.pass_obj
+def list_tokens(operator: Operator) -> None:
+    """Show every token, never its key; --json before the command prints all facts."""
+    rows = operator.perform("token list")
+    operator.show_rows(rows, TOKEN_COLUMNS, f"There is no token yet; make one with: {PROGRAM} token create USER")
+
+
+@token.command("enable")
+@click.argument("token", metavar="NUMBER|HASH")
+@click.pass_obj
+def enable_token(operator: Operator, token: str) -> None:
+    """Let a token open doors again; name it by its number, or by what its hash begins with."""
+    row = operator.perform("token enable", {"token": token})
+    late = "; its time is over all the same" if row["expired"] else ""
+    operator.show(row, f"The token {row['id']} is enabled{late}.")
+
+
+@token.command("disable")
+@click.argument("token", metavar="NUMBER|HASH")
+@click.pass_obj
+def disable_token(operator: Operator, token: str) -> None:
+    """Refuse a token from now on; its websockets, uploads and downloads end within five seconds."""
+    row = operator.perform("token disable", {"token": token})
+    operator.show(row, f"The token {row['id']} is disabled.")
 
 
 @main.group()

@@ -21,6 +21,10 @@ class UserRepository(Repository[User]):
     noun = User
     title = "user"
 
+    def all(self) -> Sequence[User]:
+        """Every user, by name."""
+        return self._all(sa.select(self.table).order_by(self.table.c.username))
+
     def by_username(self, username: str) -> User | None:
         """The user with this name."""
         return self._one_or_none(sa.select(self.table).where(self.table.c.username == username))
@@ -47,6 +51,11 @@ class TokenRepository(Repository[Token]):
             statement = statement.where(self.table.c.hash == key_hash(key))
         return self._all(statement)
 
+    def with_hash_prefix(self, prefix: str) -> Sequence[Token]:
+        """The first two of those whose hash begins so."""
+        matching = self.table.c.hash.startswith(prefix, autoescape=True)
+        return self._all(sa.select(self.table).where(matching).order_by(self.table.c.id).limit(2))
+
     def of_workers(self) -> Sequence[Token]:
         """The tokens of all workers."""
         workers = tables.workers
@@ -68,12 +77,13 @@ class TokenRepository(Repository[Token]):
         """Those of some tokens that open something at a moment."""
         return frozenset(self.connection.execute(_VALID_AMONG, {"tokens": list(tokens), "at": at}).scalars())
 
-    def note_seen(self, token: int, at: datetime, unless_since: datetime) -> None:
-        """Record that a token was used, unless that is known well enough already."""
+    def note_seen(self, tokens: Collection[int], at: datetime, unless_since: datetime) -> None:
+        """Record that tokens were used, unless that is known well enough already."""
         seen = self.table.c.last_seen_at
         due = sa.or_(seen.is_(None), seen < unless_since)
-        statement = sa.update(self.table).where(self.table.c.id == token, due).values(last_seen_at=at)
-        self.connection.execute(statement)
+        for token in sorted(tokens):  # one after the other, in one order: two servers never wait for each other
+            statement = sa.update(self.table).where(self.table.c.id == token, due).values(last_seen_at=at)
+            self.connection.execute(statement)
 
 
 def _columns(prefix: str, table: sa.Table, noun: type[Any]) -> list[sa.Label[Any]]:

@@ -8,6 +8,7 @@ from aiohttp import web
 from debusine.config import Settings
 from debusine.db.database import Database
 from debusine.plugin import SchedulerPolicy, Task
+from debusine.server.admissions import watching_admissions
 from debusine.server.answers import SECURITY_HEADERS
 from debusine.server.api.status import BOARD, Board
 from debusine.server.assigning import assigning_work
@@ -32,8 +33,10 @@ from debusine.server.notifying import sending_notifications, stop_sending
 from debusine.server.observing import observe, show_request_id
 from debusine.server.openapi import DESCRIPTION, Description
 from debusine.server.routes import add_routes
+from debusine.server.sightings import writing_sightings
 from debusine.server.sockets.completions import announcing_completions, close_watching_sockets
 from debusine.server.sockets.workers import close_worker_sockets, holding_worker_sockets
+from debusine.server.throttle import THROTTLE, Throttle
 from debusine.server.traffic import Traffic
 from debusine.services.file_stores import FileStores
 from debusine.services.notification_methods import NO_METHODS, Methods
@@ -63,11 +66,13 @@ def make_app(
     app[SERVER] = server
     app[BACKGROUND] = background
     app[METHODS] = methods
+    app[THROTTLE] = Throttle(settings.limits.bad_credentials)
     app[TRAFFIC] = Traffic()
     app[DESCRIPTION] = Description(settings)
     app[BOARD] = Board(database)
     add_routes(app)
     app.on_startup.append(_prepare_uploads)
+    app.cleanup_ctx.extend([writing_sightings, watching_admissions])
     app.cleanup_ctx.extend(
         [assigning_work, maintaining, holding_worker_sockets, announcing_completions, sending_notifications]
     )

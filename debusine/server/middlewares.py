@@ -15,12 +15,15 @@ from debusine.domain.rights import Action
 from debusine.protocol import headers
 from debusine.protocol.problems import Problem
 from debusine.protocol.ranges import RangeNotSatisfiable
+from debusine.server.addresses import client_address
 from debusine.server.answers import problem_answer
 from debusine.server.keys import DATABASE, REQUEST_ID, SETTINGS, SUBJECT
 from debusine.server.observing import CLIENT_GONE
 from debusine.server.requests import SlowBody, UnsupportedMediaType, sent_key
 from debusine.server.route import route_of
+from debusine.server.sightings import SIGHTINGS
 from debusine.server.sockets.handshake import check_handshake
+from debusine.server.throttle import THROTTLE, TooManyUnknownKeys
 from debusine.services import accounts
 from debusine.services.rights import OPEN, NoCredentials
 
@@ -125,17 +128,18 @@ async def _serve_anonymous(
 async def _subject(request: web.Request, key: str) -> Subject:
     database = request.app[DATABASE]
     subject, seen = await database.read(accounts.recognise, key)
-    if subject.token is not None and not seen:
-        try:
-            await database.write(accounts.note_seen, subject.token.id)
-        except (errors.StorageFull, errors.Unavailable) as error:  # who only reads is answered all the same
-            logger.warning("The use of a token could not be written down: %s", error)
+    if subject.token is None:
+        request.app[THROTTLE].fail(client_address(request))
+    elif not seen:
+        request.app[SIGHTINGS].note(subject.token.id)
     return subject
 
 
 def _problem(error: DebusineError) -> web.Response:
     status = next((status for kind, status in STATUSES if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
     extra = {"Retry-After": RETRY_AFTER[status]} if status in RETRY_AFTER else {}
+    if isinstance(error, TooManyUnknownKeys):
+        extra["Retry-After"] = str(error.retry_after)
     if isinstance(error, RangeNotSatisfiable):
         extra["Content-Range"] = f"bytes */{error.size}"
     return problem_answer(status, Problem(error.title, _detail(error), error.validation_errors), extra)

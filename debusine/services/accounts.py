@@ -74,20 +74,14 @@ def recognise(uow: UnitOfWork, key: str) -> tuple[Subject, bool]:
     return subject, subject.token is None or _seen_lately(subject.token, uow.now)
 
 
-def still_valid(uow: UnitOfWork, token: int) -> bool:
-    """Whether a token that opened something before would do so now."""
-    found = uow.tokens.get_or_none(token)
-    return found is not None and found.valid(uow.now)
-
-
 def still_valid_among(uow: UnitOfWork, tokens: Collection[int]) -> Set[int]:
     """Those of some tokens that open something now, their users being active."""
     return uow.tokens.valid_among(tokens, at=uow.now)
 
 
-def note_seen(uow: UnitOfWork, token: int) -> None:
-    """Write down that a token was used."""
-    uow.tokens.note_seen(token, at=uow.now, unless_since=uow.now - SEEN_INTERVAL)
+def note_seen(uow: UnitOfWork, tokens: Collection[int]) -> None:
+    """Write down that tokens were used, unless that is known well enough."""
+    uow.tokens.note_seen(tokens, at=uow.now, unless_since=uow.now - SEEN_INTERVAL)
 
 
 def create_user(uow: UnitOfWork, name: str, *, superuser: bool = False) -> User:
@@ -99,12 +93,12 @@ def create_user(uow: UnitOfWork, name: str, *, superuser: bool = False) -> User:
     return uow.users.insert(username=name, is_superuser=superuser, date_joined=uow.now)
 
 
-def create_user_token(uow: UnitOfWork, username: str) -> str:
+def create_user_token(uow: UnitOfWork, username: str, *, comment: str = "", expire_at: datetime | None = None) -> str:
     """Give a user an enabled token; returns its key, which nobody can read again."""
     user = uow.users.by_username(username)
     if user is None:
         raise UnknownUser(username)
-    return _create_token(uow, TokenKind.USER, user=user.id)[1]
+    return _create_token(uow, TokenKind.USER, user=user.id, comment=comment, expire_at=expire_at)[1]
 
 
 def create_worker_token(uow: UnitOfWork, *, comment: str) -> tuple[Token, str]:

@@ -14,7 +14,8 @@ from debusine.domain.rights import Action
 from debusine.domain.times import EPOCH
 from debusine.domain.workers import Worker
 from debusine.domain.workspaces import Workspace
-from debusine.services import accounts, administered_channels, registrations, workspaces
+from debusine.services import accounts, administered_channels, administered_tokens, registrations, workspaces
+from debusine.services.administered_tokens import NewKey
 from debusine.services.notification_methods import NO_METHODS, Methods
 from debusine.services.rights import authorize
 
@@ -40,13 +41,6 @@ class UserCreate:
 
     name: str
     superuser: bool = False
-
-
-@frozen(kw_only=True)
-class TokenCreate:
-    """``token create``."""
-
-    user: str
 
 
 @frozen(kw_only=True)
@@ -93,13 +87,6 @@ class UserRow:
 
 
 @frozen(kw_only=True)
-class NewKey:
-    """A key that is shown this once."""
-
-    key: str
-
-
-@frozen(kw_only=True)
 class WorkerRow:
     """A worker, for the operator."""
 
@@ -126,11 +113,6 @@ def create_user(uow: UnitOfWork, arguments: UserCreate) -> UserRow:
     """Add a user, who has no token yet."""
     user = accounts.create_user(uow, arguments.name, superuser=arguments.superuser)
     return UserRow(name=user.username, superuser=user.is_superuser)
-
-
-def create_token(uow: UnitOfWork, arguments: TokenCreate) -> NewKey:
-    """Give a user a token."""
-    return NewKey(key=accounts.create_user_token(uow, arguments.user))
 
 
 def list_workers(uow: UnitOfWork, _: Nothing) -> list[WorkerRow]:
@@ -186,7 +168,10 @@ class Command:
 
 COMMANDS: Mapping[str, Command] = {
     "user create": Command(UserCreate, Action.ADMINISTER, create_user),
-    "token create": Command(TokenCreate, Action.ADMINISTER, create_token),
+    "token create": Command(administered_tokens.TokenCreate, Action.ADMINISTER, administered_tokens.create),
+    "token list": Command(Nothing, Action.ADMINISTER, lambda uow, _: administered_tokens.listed(uow)),
+    "token enable": Command(administered_tokens.TokenName, Action.ADMINISTER, administered_tokens.enable),
+    "token disable": Command(administered_tokens.TokenName, Action.ADMINISTER, administered_tokens.disable),
     "worker list": Command(Nothing, Action.ADMINISTER, list_workers),
     "worker enable": Command(WorkerName, Action.ADMINISTER, enable_worker),
     "worker disable": Command(WorkerName, Action.ADMINISTER, disable_worker),

@@ -54,6 +54,10 @@ def test_the_operators_day(admin: Admin) -> None:
     listed = [line.split() for line in admin("worker", "list").stdout.splitlines()]
     assert [line[:2] for line in listed[1:]] == [["w1-example-org", "no"], ["w1-example-org-2", "yes"]]
 
+    number = admin("token", "list").stdout.splitlines()[1].split()[0]
+    assert "disabled" in admin("token", "disable", number).stdout
+    assert "enabled" in admin("token", "enable", number).stdout
+
     assert "was made: private" in admin("workspace", "create", "W", "--store", "Default").stdout
     assert "is now public" in admin("workspace", "set", "W", "--public").stdout
     listed = [line.split() for line in admin("workspace", "list").stdout.splitlines()]
@@ -78,6 +82,7 @@ def test_a_refusal_is_one_sentence_with_what_to_do(admin: Admin) -> None:
 
 REFUSALS: list[tuple[tuple[str, ...], str]] = [
     (("token", "create", "nobody"), "There is no user 'nobody'; make one with: debusine-admin user create nobody"),
+    (("token", "disable", "99"), "There is no token 99; see: debusine-admin token list"),
     (("worker", "enable", "w9"), "There is no worker 'w9'; see: debusine-admin worker list"),
     (("workspace", "create", "a/b"), "'a/b' cannot be the name of a workspace"),
     (("workspace", "create", "System"), "There is a workspace 'System' already"),

@@ -15,10 +15,8 @@ from aiohttp import ClientPayloadError
 from debusine_filestore_local.backend import LocalFileStore
 
 from debusine.db.database import Database
-from debusine.db.unit_of_work import UnitOfWork
 from debusine.plugin import Damaged, File, StoreData
 from debusine.scheduler.fifo import Fifo
-from debusine.server.api import downloads
 from debusine.testing import plugin_manager
 from tests.farm import Answer, Farm, open_farm
 from tests.server.filing import ARTIFACTS, connected, declare, described, file_url, filed, raw, request_head, submission

@@ -24,10 +24,11 @@ from debusine.domain.errors import (
 )
 from debusine.protocol.ranges import RangeNotSatisfiable
 from debusine.server.keys import DATABASE
-from debusine.server.middlewares import OPEN
 from debusine.server.route import TABLE
 from debusine.server.routes import ROUTES
+from debusine.server.sightings import SIGHTINGS
 from debusine.services import accounts
+from debusine.services.rights import OPEN
 from tests.farm import Farm, make_token
 
 # What stands before the services is the same on both databases.
@@ -92,7 +93,9 @@ async def test_a_bad_key_looks_alike_for_what_is_hidden_and_what_is_not_there(fa
 
 
 async def test_the_use_of_a_token_is_noted(farm: Farm) -> None:
+    assert farm.client.app is not None
     await farm.get(LIST)
+    await farm.client.app[SIGHTINGS].write()
 
     tokens = await farm.database.read(lambda uow: uow.tokens.get_tokens(key=farm.people.user_key))
     assert tokens[0].last_seen_at is not None

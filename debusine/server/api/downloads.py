@@ -1,7 +1,6 @@
 """Downloads: files and archives of files, whole or visibly broken."""
 
 import logging
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 from functools import partial
@@ -12,20 +11,17 @@ from aiohttp import hdrs, web
 from debusine.domain.errors import NotFound
 from debusine.domain.files import ArtifactPath
 from debusine.protocol.ranges import parse_range
+from debusine.server.admissions import admitted
 from debusine.server.api.files import artifact_path
 from debusine.server.content_headers import attachment, http_date, safe_content_type
 from debusine.server.keys import DATABASE, SETTINGS, STORES
 from debusine.server.requests import path_id, subject
-from debusine.services import accounts
 from debusine.services.downloads import Download, StoredFile, Wish, contents, granted
 from debusine.services.tarballs import Member, tar_gz
 
 logger = logging.getLogger(__name__)
 
 TAR_GZ = "tar.gz"
-
-#: Seconds between two looks at the token of a download that takes long.
-LOOK = 2.0
 
 #: What comes from users never acts in the name of this server.
 HARMLESS = {"Content-Security-Policy": "sandbox; default-src 'none'", "Cache-Control": "private, no-cache"}
@@ -45,33 +41,11 @@ class NoSuchPage(NotFound):
         super().__init__("There is no such page")
 
 
-class TokenClosed(Exception):
-    """The token by which a download was asked for opens nothing any more."""
-
-
 class BrokenOff(Exception):
     """A store gave fewer or more bytes than the file has."""
 
     def __init__(self, sent: int) -> None:
         super().__init__(f"the store gave {sent} bytes")
-
-
-class Admission:
-    """Looks now and then whether the token is still good by which a download was asked for."""
-
-    def __init__(self, request: web.Request) -> None:
-        who = subject(request)
-        self._token = None if who.anonymous or who.token is None else who.token.id
-        self._database = request.app[DATABASE]
-        self._looked = time.monotonic()
-
-    async def check(self) -> None:
-        """Return when it is, or when that was seen lately; else ``TokenClosed``."""
-        if self._token is None or time.monotonic() - self._looked < LOOK:
-            return
-        if not await self._database.read(accounts.still_valid, self._token):
-            raise TokenClosed
-        self._looked = time.monotonic()
 
 
 async def download(request: web.Request) -> web.StreamResponse:
@@ -134,19 +108,15 @@ async def _send(request: web.Request, response: web.StreamResponse, chunks: Asyn
     await response.prepare(request)
     if request.method == hdrs.METH_HEAD:
         return response
-    sent, admission = 0, Admission(request)
+    sent = 0
     try:
-        async for chunk in chunks:
-            await response.write(chunk)
-            sent += len(chunk)
-            await admission.check()
+        with admitted(request):
+            async for chunk in chunks:
+                await response.write(chunk)
+                sent += len(chunk)
         if response.content_length not in {None, sent}:
             raise BrokenOff(sent)
         await response.write_eof()
-    except TokenClosed:
-        logger.info("A download was cut, because its token was closed: %s", request.path)
-        if request.transport is not None:
-            request.transport.abort()
     except Exception:
         if request.transport is not None and not request.transport.is_closing():  # else it is the client who has gone
             logger.exception("A download broke off: %s", request.path)

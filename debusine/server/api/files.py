@@ -6,6 +6,7 @@ from aiohttp import web
 
 from debusine.domain.files import ArtifactPath, InvalidPath
 from debusine.protocol.ranges import ContentRange, format_received
+from debusine.server.admissions import admitted
 from debusine.server.answers import empty_answer
 from debusine.server.keys import UPLOADS
 from debusine.server.requests import attempt_header, chunks, path_id, subject
@@ -20,7 +21,8 @@ async def put_file(request: web.Request) -> web.Response:
     if part is not None and part.probe:
         return _probed(await request.app[UPLOADS].probe(_wanted(request), part.size))
     body = Body(chunks(request), request.content_length)
-    return _taken(await request.app[UPLOADS].receive(_wanted(request), part, body))
+    with admitted(request):
+        return _taken(await request.app[UPLOADS].receive(_wanted(request), part, body))
 
 
 def artifact_path(request: web.Request, path: str) -> ArtifactPath:
