@@ -96,10 +96,6 @@ class Connection(web.RequestHandler):
         self._next_look = asyncio.get_running_loop().call_later(self._patience, self._look)
 
 
-#: Of an answer by which a connection ends.
-CLOSING = {**SECURITY_HEADERS, "Connection": "close"}
-
-
 class Server(web.Server):
     """Makes the connections."""
 
@@ -116,7 +112,8 @@ class Server(web.Server):
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         expected = request.headers.get("Expect", "100-continue")
         if expected.lower() != "100-continue":  # aiohttp refuses it in plain text, and fails over other than ASCII
-            return problem_answer(HTTPStatus.EXPECTATION_FAILED, Problem("Only 100-continue can be expected"), CLOSING)
+            problem = Problem("Only 100-continue can be expected")
+            return problem_answer(HTTPStatus.EXPECTATION_FAILED, problem, SECURITY_HEADERS)
         return await self._application(request)
 
 

@@ -55,7 +55,7 @@ async def _fuzz(directory: Path, url: str | None, seconds: float, seed: int, num
         findings = fuzzer.findings
         click.echo(f"{findings.cases} cases; answers: {dict(sorted(findings.statuses.items()))}")
         facts = {name: value for name, value in after.items() if name not in {"stacks", "errors"}}
-        click.echo(f"before: resident {before['resident']} MiB, {before['descriptors']} descriptors; after: {facts}")
+        click.echo(f"before: resident {before['used']} MiB, {before['descriptors']} descriptors; after: {facts}")
         told = [f"case {number}: {complaint}\n    {raw!r}" for number, complaint, raw in findings.complaints[:40]]
         return told + problems_of(before, after)
 

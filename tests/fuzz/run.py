@@ -81,6 +81,6 @@ def problems_of(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     for what, more in (("descriptors", 5), ("tasks", 3)):
         if after[what] > before[what] + more:
             found.append(f"{what}: {before[what]} before, {after[what]} after: {after['names']}")
-    if after["resident"] > before["resident"] + 60:
-        found.append(f"resident: {before['resident']} MiB before, {after['resident']} MiB after")
+    if after["used"] > before["used"] + 40:
+        found.append(f"resident: {before['used']} MiB before, {after['used']} MiB after")
     return found
