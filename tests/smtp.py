@@ -102,7 +102,9 @@ def mail_server(mailbox: Mailbox, *, port: int = 0, ssl: ssl.SSLContext | None =
 
 
 @contextmanager
-def bad_server(script: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> Iterator[int]:
+def bad_server(
+    script: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]], *, port: int = 0
+) -> Iterator[int]:
     """A server that does with each connection what the script says; yields its port."""
 
     async def quietly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -112,7 +114,7 @@ def bad_server(script: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Aw
     def protocol() -> asyncio.Protocol:
         return asyncio.StreamReaderProtocol(asyncio.StreamReader(), quietly)
 
-    with listening(protocol) as bound:
+    with listening(protocol, port=port) as bound:
         yield bound
 
 

@@ -152,6 +152,7 @@ _partial(
     work_requests.c.worker,
     where="status IN ('pending', 'running') AND worker IS NOT NULL",
 )
+_partial("ix_work_requests_set_aside", work_requests.c.status, where="status IN ('blocked', 'aborted')")
 _partial("ix_work_requests_completed_at", work_requests.c.completed_at, where="status = 'completed'")
 sa.Index("ix_work_requests_workspace_id", work_requests.c.workspace, work_requests.c.id)
 _partial("uq_work_requests_supersedes", work_requests.c.supersedes, where="supersedes IS NOT NULL", unique=True)
@@ -260,7 +261,7 @@ notification_channels = _table(
 
 outbox = _table(
     "outbox",
-    sa.Column("key", Text(32), nullable=False),
+    sa.Column("stem", Text(32), nullable=False),
     _of("work_request", "work_requests", ondelete="CASCADE"),
     sa.Column("event", EnumText(ReactionEvent), nullable=False),
     sa.Column("result", EnumText(Result), nullable=False),

@@ -78,7 +78,7 @@ class OutboxEntry:
 
     id: int
     #: What makes its message id like no other.
-    key: str
+    stem: str
     work_request: int
     event: ReactionEvent
     #: The work request's, when it happened.
@@ -108,7 +108,7 @@ class OutboxEntry:
     @property
     def message_id(self) -> str:
         """By which a recipient knows that two messages are one; the same at every try."""
-        return f"debusine-{self.work_request}-{self.event}-{self.key}"
+        return f"debusine-{self.work_request}-{self.event}-{self.stem}"
 
     @property
     def refusals(self) -> Mapping[str, str]:

@@ -45,7 +45,7 @@ def _queue(
     channel: NotificationChannel | None,
 ) -> None:
     entry = uow.outbox.insert(
-        key=secrets.token_hex(8),
+        stem=secrets.token_hex(8),
         work_request=work_request.id,
         event=event,
         result=work_request.result,

@@ -31,7 +31,7 @@ def _partial(name: str, columns: list[Any], *, where: str) -> None:
 def _outbox() -> None:
     _table(
         "outbox",
-        sa.Column("key", Text(32), nullable=False),
+        sa.Column("stem", Text(32), nullable=False),
         sa.Column("work_request", Id, nullable=False),
         sa.Column("event", sa.String(32), nullable=False),
         sa.Column("result", sa.String(32), nullable=False),
