@@ -4,9 +4,11 @@ import click
 
 from debusine.cli.client.artifacts import create_artifact, download_artifact, show_artifact, show_artifact_relations
 from debusine.cli.client.changes import abort_work_request, manage_work_request, retry_work_request
+from debusine.cli.client.farm import service_status, whoami
 from debusine.cli.client.imports import import_debian_artifact
 from debusine.cli.client.options import global_options
 from debusine.cli.client.program import Program
+from debusine.cli.client.watching import on_work_request_completed
 from debusine.cli.client.work_requests import create_work_request, list_work_requests, show_work_request
 
 EPILOG = """\b
@@ -56,6 +58,9 @@ for command in (
     manage_work_request,
     retry_work_request,
     abort_work_request,
+    on_work_request_completed,
+    whoami,
+    service_status,
 ):
     debusine.add_command(command)
 

@@ -21,8 +21,10 @@ from debusine.client.errors import (
     Unreachable,
     WrongContent,
 )
+from debusine.client.listening import Message
 from debusine.client.transfer import Progress
-from debusine.client.worker import Message, WorkerClient
+from debusine.client.watching import Completion, Heard, Watch, WatchRefused
+from debusine.client.worker import WorkerClient
 
 __all__ = [
     "Access",
@@ -30,10 +32,12 @@ __all__ = [
     "Backoff",
     "Busy",
     "Client",
+    "Completion",
     "Conflicting",
     "Connection",
     "ContentRefused",
     "Forbidden",
+    "Heard",
     "Incomplete",
     "InvalidAnswer",
     "InvalidApiUrl",
@@ -46,6 +50,8 @@ __all__ = [
     "SourceChanged",
     "StaleAttempt",
     "Unreachable",
+    "Watch",
+    "WatchRefused",
     "WorkerClient",
     "WrongContent",
 ]

@@ -1,6 +1,6 @@
 """The client: artifacts, relations and work requests of one server."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,17 @@ from debusine.client.connection import Connection
 from debusine.client.declaring import declare
 from debusine.client.downloads import download_stream
 from debusine.client.transfer import Progress, no_progress
+from debusine.client.watching import Heard, Watch
 from debusine.converter.structure import unstructure
 from debusine.domain.artifacts import RelationType
 from debusine.protocol import headers
 from debusine.protocol.resources import (
     ArtifactResource,
     ArtifactSubmission,
+    Caller,
     RelationResource,
     RelationSubmission,
+    ServiceStatus,
     WorkRequestPage,
     WorkRequestResource,
 )
@@ -175,6 +178,18 @@ class Client:
         """Abort what has not ended; ``Refused`` when it has."""
         answer = await self.connection.call("POST", f"work-request/{work_request}/abort/", body={}, expected={200})
         return answer.into(WorkRequestResource)
+
+    def watch(self, workspaces: Collection[str] = (), heard: Heard | None = None) -> Watch:
+        """Hear of work requests that end: in some workspaces (none: all), behind what was heard (None: from now on)."""
+        return Watch(self.connection, workspaces=workspaces, heard=heard)
+
+    async def who_am_i(self) -> Caller:
+        """As whom the server knows this client."""
+        return (await self.connection.call("GET", "whoami/", expected={200})).into(Caller)
+
+    async def service_status(self) -> ServiceStatus:
+        """How busy the farm is."""
+        return (await self.connection.call("GET", "service-status/", expected={200})).into(ServiceStatus)
 
     async def list_work_requests(self, limit: int = 20) -> list[WorkRequestResource]:
         """The latest work requests, newest first, at most ``limit``."""

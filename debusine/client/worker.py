@@ -1,42 +1,16 @@
 """The worker's side of a server: registering, asking for work, reporting it, listening."""
 
-import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any
 
-import aiohttp
-from attrs import frozen
-
-from debusine.client.connection import Connection, translated_errors
-from debusine.client.errors import refusal
-from debusine.converter.json import InvalidJSON, loads
+from debusine.client.connection import Connection
+from debusine.client.listening import Message, listening
 from debusine.converter.structure import unstructure
 from debusine.domain.secrets import Secret
 from debusine.protocol import headers
-from debusine.protocol.problems import Problem
 from debusine.protocol.resources import CompletionReport, WorkerRegistration, WorkRequestResource
-
-logger = logging.getLogger(__name__)
-
-#: Bytes; servers send no longer frames.
-LONGEST_MESSAGE = 1 << 20
-
-
-@frozen(kw_only=True)
-class Message:
-    """What a server says on the websocket; listeners act by ``text``, else ``reason_code``, else ``reason``."""
-
-    text: str | None = None
-    reason_code: str | None = None
-    reason: str | None = None
-    #: What the message is about, if about one work request.
-    work_request_id: int | None = None
-    attempt: int | None = None
-
-
-_TOLD = {"text": str, "reason_code": str, "reason": str, "work_request_id": int, "attempt": int}
 
 
 class WorkerClient:
@@ -74,34 +48,8 @@ class WorkerClient:
     ) -> AsyncIterator[AsyncIterator[Message]]:
         """Hold the websocket; its messages end when the server closes it or is silent for 1.5 ``heartbeat`` seconds."""
         url = self.connection.access.socket_url("worker/connect/")
-        sent = {**self.connection.access.credentials, **_running(running)}
-        with translated_errors(url):
-            try:
-                async with self.connection.session.ws_connect(
-                    url, headers=sent, heartbeat=heartbeat, max_msg_size=LONGEST_MESSAGE
-                ) as socket:
-                    yield _messages(socket)
-            except aiohttp.WSServerHandshakeError as error:
-                problem = Problem(f"The server answered {error.status} to the websocket", error.message or None)
-                raise refusal(error.status, problem) from error
-
-
-async def _messages(socket: aiohttp.ClientWebSocketResponse) -> AsyncIterator[Message]:
-    async for frame in socket:
-        if frame.type is aiohttp.WSMsgType.TEXT and (message := _message(frame.data)) is not None:
-            yield message
-
-
-def _message(text: str) -> Message | None:
-    try:
-        value = loads(text)
-    except InvalidJSON:
-        value = None
-    if not isinstance(value, dict):
-        logger.warning("The server said something that is no JSON object; it is ignored")
-        return None
-    known: dict[str, Any] = {key: value[key] for key, kind in _TOLD.items() if type(value.get(key)) is kind}
-    return Message(**known)
+        async with listening(self.connection, url, _running(running), heartbeat=heartbeat) as line:
+            yield line.messages
 
 
 def _running(attempts: Iterable[tuple[int, int]]) -> dict[str, str]:

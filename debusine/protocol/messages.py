@@ -19,6 +19,10 @@ class Text(StrEnum):
 TOKEN_DISABLED = "TOKEN_DISABLED"  # noqa: S105 - a code, not a token
 
 
+#: The type of the message by which a server says that it will not serve somebody.
+REJECTED = "connection_rejected"
+
+
 def say(text: Text, **facts: Any) -> dict[str, Any]:
     """A message to act on."""
     return {"type": "websocket.send", "text": text.value, **facts}
@@ -26,7 +30,7 @@ def say(text: Text, **facts: Any) -> dict[str, Any]:
 
 def rejection(reason: str, reason_code: str | None = None) -> dict[str, Any]:
     """Why a connection was accepted only to be closed."""
-    return {"type": "connection_rejected", "reason": reason} | ({"reason_code": reason_code} if reason_code else {})
+    return {"type": REJECTED, "reason": reason} | ({"reason_code": reason_code} if reason_code else {})
 
 
 def closing(reason: str, reason_code: str | None = None) -> dict[str, Any]:

@@ -127,9 +127,9 @@ async def test_messages_are_heard_until_the_server_closes(worker: WorkerClient, 
     async with worker.listen([(3, 1)]) as messages:
         heard = [message async for message in messages]
     assert heard == [
-        Message(text="connected"),
-        Message(text="work_request_available"),
-        Message(reason="No", reason_code="TOKEN_DISABLED"),
+        Message(type="websocket.send", text="connected"),
+        Message(type="websocket.send", text="work_request_available"),
+        Message(type="connection_rejected", reason="No", reason_code="TOKEN_DISABLED"),
     ]
     assert farm.headers[0]["Token"] == "w" * 64
     assert farm.headers[0]["X-Debusine-Running"] == "3/1"

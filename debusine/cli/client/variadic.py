@@ -19,9 +19,12 @@ class VariadicCommand(click.Command):
         return super().parse_args(ctx, list(self._repeated(args)))
 
     def _repeated(self, args: Iterable[str]) -> Iterator[str]:
-        option, first = None, False
-        for argument in args:
-            if argument.startswith("-") and argument != "-":
+        option, first, rest = None, False, iter(args)
+        for argument in rest:
+            if argument == "--":  # behind it nothing is an option
+                yield argument
+                yield from rest
+            elif argument.startswith("-") and argument != "-":
                 option, first = (argument if argument in self._variadic else None), True
             elif argument in self._positional:
                 option = None

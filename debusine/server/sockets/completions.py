@@ -46,9 +46,11 @@ async def watch_completions(request: web.Request) -> web.StreamResponse:
     await socket.prepare(request)
     try:
         watch = await _admit(request)
+    except Unavailable as error:
+        logger.warning("Nobody can watch just now: %s", error)
+        await say_and_close(socket, closing("Service unavailable"))
     except DebusineError as error:
-        reason = "Service unavailable" if isinstance(error, Unavailable) else str(error)
-        await say_and_close(socket, rejection(reason))
+        await say_and_close(socket, rejection(str(error)))
     else:
         await request.app[ANNOUNCER].serve(Watcher(socket, request, watch, request.app[SETTINGS].limits))
     return socket
