@@ -100,7 +100,7 @@ class Attempts:
             context.tell(str(error))
             return Outcome(result=Result.FAILURE)
         except Exception as error:  # noqa: BLE001 - a task may raise anything; the worker goes on
-            if isinstance(error, TimeoutError) and limit.expired():
+            if limit.expired():  # whatever the task made of that
                 return _error(context, f"It ran longer than {seconds} seconds", "timeout")
             context.tell(traceback.format_exc())
             return _error(context, f"{type(error).__name__}: {error}", "execute-failed")

@@ -96,7 +96,23 @@ async def test_a_run_ends_at_its_time_limit(server: FakeServer, start_worker: St
     async with start_worker(sleep):
         await server.until(lambda: server.completed)
     body = server.completed[0][2]
-    assert (body["result"], body["output_data"]["errors"][0]["code"]) == ("error", "timeout")
+    assert body["result"] == "error"
+    assert body["output_data"]["errors"] == [{"message": "It ran longer than 1 seconds", "code": "timeout"}]
+
+
+async def test_a_run_ends_at_its_time_limit_whatever_the_task_makes_of_that(
+    server: FakeServer, start_worker: StartWorker
+) -> None:
+    async def complain(context: TaskContext) -> None:
+        try:
+            await context.run(["sleep", "600"], log="sleep.log")
+        finally:
+            (context.directory / "not-there").unlink()
+
+    server.add_work("scripted", {}, timeout=1)
+    async with start_worker(complain):
+        await server.until(lambda: server.completed)
+    assert server.completed[0][2]["output_data"]["errors"][0]["code"] == "timeout"
 
 
 async def test_inputs_come_and_artifacts_go(server: FakeServer, start_worker: StartWorker) -> None:
@@ -314,3 +330,5 @@ async def test_messages_that_mean_nothing_are_ignored(server: FakeServer, start_
         server.add_work("noop", {})
         await server.announce_work()
         await server.until(lambda: server.completed)
+    assert [body["result"] for _, _, body in server.completed] == ["success"]
+    assert len(server.sockets) == 1
