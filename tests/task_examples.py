@@ -1,11 +1,14 @@
 """One work request of every task, with the artifacts that it names and what a server makes of it."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from attrs import frozen
 
-from debusine.plugin import ArtifactFacts, RelationType
+from debusine.converter.json import dumps
+from debusine.converter.structure import unstructure
+from debusine.plugin import ArtifactFacts, RelationType, structure
 from debusine.testing import MemoryLookups
 
 TARBALL_DATA = {
@@ -265,3 +268,8 @@ def fitting_metadata(name: str) -> dict[str, Any]:
     example = EXAMPLES[name]
     architecture = {"system:architectures": [example.architecture]} if example.architecture else {}
     return {f"{name}:version": 1, **dict.fromkeys(example.requires, True), **architecture}
+
+
+def means_the_same_again(data: Any) -> bool:
+    """Whether a task's data is the same after it was kept as JSON and structured again by a worker."""
+    return bool(structure(json.loads(dumps(unstructure(data))), type(data)) == data)

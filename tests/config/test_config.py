@@ -174,7 +174,9 @@ class TestTheEnvironment:
         assert problem(directory, **{name: value}).startswith(told)
 
     def test_the_options_of_plugins_are_left_to_the_plugins(self, directory: Path) -> None:
-        read(directory, STORES__Default__OPTIONS__SPEED="5", SCHEDULER__OPTIONS__SEED="1")
+        settings = read(directory, STORES__Default__OPTIONS__SPEED="5", SCHEDULER__OPTIONS__SEED="1")
+
+        assert (dict(settings.stores), settings.scheduler.options) == ({}, {})
 
     def test_it_names_the_data_directory(self, tmp_path: Path) -> None:
         assert read_settings(environ={"DEBUSINE_DATA_DIR": str(tmp_path)}).data_dir == tmp_path

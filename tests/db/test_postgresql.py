@@ -106,6 +106,9 @@ async def test_events_are_told_although_the_caller_has_gone(database: PostgreSQL
     caller.cancel()
     await until(lambda: WorkerChanged(1) in told)
 
+    assert caller.cancelled()
+    assert told.count(WorkerChanged(1)) == 1
+
 
 async def test_a_server_hears_that_another_has_committed_something(
     postgresql_server: PostgreSQLServer, postgresql_template: str

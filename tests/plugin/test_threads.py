@@ -111,8 +111,12 @@ async def test_a_function_can_ask_whether_it_is_still_wanted() -> None:
 
 
 async def test_a_function_that_is_wanted_goes_on() -> None:
-    await in_thread(check_cancelled)
-    check_cancelled()
+    def wanted() -> str:
+        check_cancelled()
+        return "wanted"
+
+    assert await in_thread(wanted) == "wanted"
+    assert wanted() == "wanted"
 
 
 async def test_a_task_that_was_cancelled_can_still_clean_up_in_a_thread() -> None:

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from debusine.db.database import Database
+from debusine.domain.accounts import Subject
 from debusine.domain.errors import Unavailable
 from debusine.domain.events import AssignmentTakenBack, ChangedElsewhere
 from debusine.scheduler.loop import Scheduler
@@ -37,12 +38,17 @@ async def assigned(workshop: Workshop, work_request: int) -> int:
     return worker
 
 
+def id_of(subject: Subject) -> int:
+    """A worker's id."""
+    assert subject.worker is not None
+    return subject.worker.id
+
+
 async def test_new_work_wakes_it(workshop: Workshop) -> None:
     worker = await workshop.worker()
     async with scheduling(workshop.database):
         request = await workshop.request()
-        assert worker.worker is not None
-        assert await assigned(workshop, request.id) == worker.worker.id
+        assert await assigned(workshop, request.id) == id_of(worker)
 
 
 async def test_a_worker_that_connects_wakes_it(workshop: Workshop) -> None:
@@ -50,7 +56,7 @@ async def test_a_worker_that_connects_wakes_it(workshop: Workshop) -> None:
     async with scheduling(workshop.database):
         request = await workshop.request()
         await workshop.connect(worker)
-        await assigned(workshop, request.id)
+        assert await assigned(workshop, request.id) == id_of(worker)
 
 
 async def test_a_worker_that_gets_free_wakes_it(workshop: Workshop) -> None:
@@ -60,22 +66,22 @@ async def test_a_worker_that_gets_free_wakes_it(workshop: Workshop) -> None:
         await assigned(workshop, first.id)
         await workshop.fetch(worker)
         await workshop.complete(worker, first.id)
-        await assigned(workshop, second.id)
+        assert await assigned(workshop, second.id) == id_of(worker)
 
 
 async def test_what_another_server_did_wakes_it(workshop: Workshop) -> None:
-    await workshop.worker()
+    worker = await workshop.worker()
     async with scheduling(workshop.database):
         await asyncio.sleep(0.05)
         request = await unheard(workshop)
         workshop.database.tell([ChangedElsewhere()])
-        await assigned(workshop, request)
+        assert await assigned(workshop, request) == id_of(worker)
 
 
 async def test_a_lost_wake_up_costs_one_interval(workshop: Workshop) -> None:
-    await workshop.worker()
+    worker = await workshop.worker()
     async with scheduling(workshop.database, interval=0.05):
-        await assigned(workshop, await unheard(workshop))
+        assert await assigned(workshop, await unheard(workshop)) == id_of(worker)
 
 
 async def test_it_survives_a_database_that_is_away_for_a_while(workshop: Workshop) -> None:
@@ -90,17 +96,15 @@ async def test_it_survives_a_database_that_is_away_for_a_while(workshop: Worksho
 
 async def test_a_worker_that_did_not_fetch_comes_last_until_it_shows_itself(workshop: Workshop) -> None:
     dead, alive = await workshop.worker("a-dead"), await workshop.worker("b-alive")
-    assert dead.worker is not None
-    assert alive.worker is not None
     async with scheduling(workshop.database):
-        workshop.database.tell([AssignmentTakenBack(1, dead.worker.id)])
+        workshop.database.tell([AssignmentTakenBack(1, id_of(dead))])
         first = await workshop.request()
-        assert await assigned(workshop, first.id) == alive.worker.id
+        assert await assigned(workshop, first.id) == id_of(alive)
         await workshop.fetch(alive)
         await workshop.complete(alive, first.id)
         await workshop.connect(dead)
         second = await workshop.request()
-        assert await assigned(workshop, second.id) == dead.worker.id
+        assert await assigned(workshop, second.id) == id_of(dead)
 
 
 async def unheard(workshop: Workshop) -> int:

@@ -3,9 +3,12 @@
 import asyncio
 from pathlib import Path
 
+import pytest
 from attrs import evolve
 
 from debusine.db.database import Database
+from debusine.db.open import open_database
+from debusine.db.postgresql import PostgreSQLDatabase
 from debusine.domain.accounts import Subject
 from debusine.domain.events import ChangedElsewhere
 from debusine.domain.work_requests import Outcome
@@ -59,11 +62,11 @@ def word(id_: int, attempt: int = 1) -> dict[str, object]:
     }
 
 
-async def hears(worker: HandWorker, id_: int) -> None:
+async def aborted_word(worker: HandWorker) -> dict[str, object]:
     """Listen until the word comes, whatever else is said."""
     while (heard := await worker.hear())["text"] != "work_request_aborted":
         pass
-    assert heard == word(id_)
+    return heard
 
 
 async def test_a_worker_that_counts_attempts_hears_of_an_abort_at_once(database: Database, tmp_path: Path) -> None:
@@ -80,7 +83,7 @@ async def test_a_worker_hears_at_a_sweep_of_what_it_has_missed_until_it_is_free(
         id_ = await start(farm, worker, headers=OURS)
         await abort_unheard(farm, id_)
         for _ in range(3):
-            await hears(worker, id_)
+            assert await aborted_word(worker) == word(id_)
         assert await worker.get_next(headers=OURS) is None  # it names nothing: all has ended
         other = await submit(farm)
         await worker.until("work_request_available")
@@ -94,7 +97,20 @@ async def test_a_worker_hears_of_what_another_server_has_aborted(database: Datab
         id_ = await start(farm, worker, headers=OURS)
         await abort_unheard(farm, id_)
         database.tell([ChangedElsewhere()])
-        await hears(worker, id_)
+        assert await aborted_word(worker) == word(id_)
+
+
+async def test_two_servers_hear_of_each_others_aborts(database: Database, database_url: str, tmp_path: Path) -> None:
+    if not isinstance(database, PostgreSQLDatabase):
+        pytest.skip("SQLite serves one server")
+    async with open_work_farm(database, tmp_path, RARE) as farm, ready_worker(farm, **OURS) as worker:
+        id_ = await start(farm, worker, headers=OURS)
+        elsewhere = open_database(database_url)
+        try:
+            await elsewhere.write(aborts.abort, Subject(user=farm.people.user), id_)
+            await hears(worker, id_)
+        finally:
+            await elsewhere.aclose()
 
 
 async def test_a_worker_hears_when_it_comes_back_that_what_it_runs_is_over(database: Database, tmp_path: Path) -> None:
@@ -103,7 +119,7 @@ async def test_a_worker_hears_when_it_comes_back_that_what_it_runs_is_over(datab
             id_ = await start(farm, worker, headers=OURS)
         await abort_unheard(farm, id_)
         async with hand_worker(farm, **{"X-Debusine-Running": f"{id_}/1"}) as worker:
-            await hears(worker, id_)
+            assert await aborted_word(worker) == word(id_)
 
 
 async def test_a_worker_that_comes_back_with_what_it_rightly_runs_hears_nothing_of_the_kind(
@@ -122,7 +138,7 @@ async def test_a_worker_hears_that_the_server_has_ended_an_overlong_attempt(data
     async with open_work_farm(database, tmp_path, RARE) as farm, ready_worker(farm, **OURS) as worker:
         id_ = await start(farm, worker, headers=OURS)
         await database.write(attempts.time_out, id_, 1)
-        await hears(worker, id_)
+        assert await aborted_word(worker) == word(id_)
         assert await status_of(farm, id_) == ("completed", "error")
 
 

@@ -52,7 +52,7 @@ def test_one_address_costs_another_nothing() -> None:
     throttle = Throttle(3, Clock())
     attempts(throttle)
 
-    throttle.fail(AWAY)
+    assert attempts(throttle, str(AWAY)) == 3
 
 
 def test_the_addresses_of_one_network_of_ipv6_are_one() -> None:

@@ -270,4 +270,4 @@ async def test_an_assignment_by_another_server_is_told_when_it_rings(database: D
 
         database.tell([ChangedElsewhere()])
 
-        await worker.until("work_request_available")
+        assert await worker.hear_text() == "work_request_available"

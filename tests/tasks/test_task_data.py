@@ -9,6 +9,7 @@ from debusine.tasks.bootstrap_data import BootstrapData
 from debusine.tasks.lintian_data import LintianData
 from debusine.tasks.noop import NoopData
 from debusine.tasks.sbuild_data import SbuildData
+from tests.task_examples import means_the_same_again
 
 SBUILD = {"input": {"source_artifact": 1}, "host_architecture": "amd64", "environment": 2}
 LINTIAN = {"input": {"source_artifact": 1}}
@@ -62,7 +63,7 @@ BINNMU = {"changelog": "Rebuild", "suffix": "+b1"}
     ],
 )
 def test_what_the_protocol_allows_is_accepted(kind: type[Any], data: dict[str, Any]) -> None:
-    structure(data, kind)
+    assert means_the_same_again(structure(data, kind))
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,6 @@ def start_worker(server: FakeServer, tmp_path: Path) -> StartWorker:
                 running.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await running
-                await workplace.finish(5.0)
+                await workplace.finish(30.0)
 
     return start

@@ -18,7 +18,7 @@ class WorkerProgram:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self._prefix, self._python = _who_and_what()
+        self.prefix, self.python = _who_and_what()
 
     def write_configuration(self, api_url: str, token: str) -> None:
         directory = self.home / ".config/debusine/worker"
@@ -39,7 +39,7 @@ class WorkerProgram:
 
     def command(self, *arguments: str) -> list[str]:
         environment = [f"HOME={self.home}", f"PYTHONPATH={CHECKOUT}", "PYTHONDONTWRITEBYTECODE=1"]
-        return [*self._prefix, "env", "--chdir=/", *environment, str(self._python), "-c", PROGRAM, *arguments]
+        return [*self.prefix, "env", "--chdir=/", *environment, str(self.python), "-c", PROGRAM, *arguments]
 
 
 def _who_and_what() -> tuple[list[str], Path]:

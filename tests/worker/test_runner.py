@@ -203,6 +203,7 @@ async def test_a_worker_that_is_killed_takes_its_commands_with_it(tmp_path: Path
     process.kill()
     await process.wait()
     await until_gone(grandchild)
+    assert not psutil.pid_exists(grandchild)
 
 
 async def test_what_survives_a_killed_keeper_is_found_and_ended(runner: Runner, tmp_path: Path) -> None:

@@ -74,6 +74,7 @@ async def test_what_takes_too_long_to_remove_is_left_to_the_next_start(
         pass
     async with asyncio.timeout(30):
         await workplace.finish(0.01)
+    assert [path.name for path in workplace.directory.iterdir()] != []
 
 
 def test_a_place_that_is_a_file_is_refused(tmp_path: Path) -> None:
