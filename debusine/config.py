@@ -16,6 +16,7 @@ from attrs import Attribute, Factory, evolve, field, frozen
 from debusine.converter.structure import InvalidFields, structure
 from debusine.domain.errors import ConfigurationError
 from debusine.domain.workspaces import DEFAULT_STORE
+from debusine.logs import LogFormat
 
 MiB = 1 << 20
 GiB = 1 << 30
@@ -64,8 +65,10 @@ def _host_and_port(_instance: object, _attribute: object, value: str) -> None:
 
 
 def _in_urls(_instance: object, _attribute: object, value: str) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9+._-]*", value) or value in {"api", "health"}:
-        message = f"{value!r} cannot stand in a URL: use letters, digits and any of + . _ -, and not api or health"
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9+._-]*", value) or value in {"api", "health", "metrics"}:
+        message = (
+            f"{value!r} cannot stand in a URL: use letters, digits and any of + . _ -, and not api, health or metrics"
+        )
         raise ValueError(message)
 
 
@@ -226,6 +229,10 @@ class Settings:
     public_url: str | None = field(default=None, validator=_absolute_url)
     #: Addresses and networks of proxies whose ``X-Forwarded-…`` headers are believed.
     trusted_proxies: tuple[str, ...] = field(default=(), validator=_networks)
+    #: Addresses and networks that may read ``/metrics``, asked directly or through a trusted proxy; none: nobody.
+    metrics_from: tuple[str, ...] = field(default=("127.0.0.0/8", "::1"), validator=_networks)
+    #: How the log is written: ``text`` or ``json``.
+    log_format: LogFormat = LogFormat.TEXT
     #: Where the server keeps what is its own.
     data_dir: Path
     scheduler: SchedulerSettings = Factory(SchedulerSettings)
@@ -389,7 +396,7 @@ class _Environment:
         return [("stores", name) for name in (stores if isinstance(stores, dict) else {}) or (DEFAULT_STORE,)]
 
 
-_SCALARS = (str, str | None, int, float, tuple[str, ...])
+_SCALARS = (str, str | None, int, float, tuple[str, ...], LogFormat)
 
 
 def _variable(path: tuple[str, ...]) -> str:

@@ -1,6 +1,6 @@
 """Numbers of what waits, runs and works, each from one statement over an index of its own kind."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from debusine.db import tables
 from debusine.db.attempts import UNRELEASED
 from debusine.db.work_requests import IN_HAND
 from debusine.domain.demands import Demand
+from debusine.domain.notifications import OutboxState
 from debusine.domain.work_requests import Status
 
 _requests = tables.work_requests
@@ -48,6 +49,16 @@ class WorkerFacts:
         return {**self.dynamic_metadata, **self.static_metadata}
 
 
+@frozen
+class Queue:
+    """How much waits for a worker, of one demand."""
+
+    demand: Demand
+    count: int
+    #: That of the first that came.
+    oldest: int
+
+
 class CountRepository:
     """Counts."""
 
@@ -61,6 +72,36 @@ class CountRepository:
             for statement in (_WAITING, _ALL_IN_HAND)
             for row in self.connection.execute(statement)
         ]
+
+    def statuses(self) -> Mapping[Status, int]:
+        """How many work requests there are in each state."""
+        found = dict.fromkeys(Status, 0)
+        for statement in _STATUSES:
+            for row in self.connection.execute(statement):
+                found[Status(row.status)] += row.count_
+        return found
+
+    def queues(self) -> Sequence[Queue]:
+        """What waits for a worker, by demand."""
+        return [
+            Queue(Demand.from_canonical(row.canonical), row.count_, row.oldest)
+            for row in self.connection.execute(_QUEUES)
+        ]
+
+    def first_created_at(self, work_requests: Collection[int]) -> datetime | None:
+        """When the oldest of some work requests was made."""
+        first = sa.select(_requests.c.created_at).where(_requests.c.id.in_(work_requests))
+        return self.connection.execute(first.order_by(_requests.c.created_at).limit(1)).scalar_one_or_none()
+
+    def uploads(self) -> int:
+        """How many files are being sent."""
+        return self.connection.execute(sa.select(_COUNT).select_from(tables.file_uploads)).scalar_one()
+
+    def outbox(self) -> Mapping[OutboxState, int]:
+        """How many notifications there are in each state; those that ended long ago are forgotten."""
+        counted = sa.select(tables.outbox.c.state, _COUNT).group_by(tables.outbox.c.state)
+        found = {OutboxState(row.state): row.count_ for row in self.connection.execute(counted)}
+        return dict.fromkeys(OutboxState, 0) | found
 
     def workers(self) -> Sequence[WorkerFacts]:
         """Every worker, as far as it is counted."""
@@ -86,6 +127,28 @@ _ALL_IN_HAND = _with_demand(
     .where(IN_HAND)
     .group_by(_requests.c.demand, _requests.c.status)
     .subquery()
+)
+_QUEUED = (
+    sa.select(_requests.c.demand, _COUNT, sa.func.min(_requests.c.id).label("oldest"))
+    .where(sa.text("work_requests.status = 'pending' AND work_requests.worker IS NULL"))
+    .group_by(_requests.c.demand)
+    .subquery()
+)
+_QUEUES = sa.select(_demands.c.canonical, _QUEUED.c.count_, _QUEUED.c.oldest).join(
+    _demands, _demands.c.id == _QUEUED.c.demand
+)
+# Each condition is that of a partial index; together they have every work request once.
+_STATUSES: tuple[sa.Select[*tuple[Any, ...]], ...] = (
+    sa.select(sa.literal_column(f"'{Status.PENDING}'").label("status"), _COUNT)
+    .select_from(_requests)
+    .where(sa.text("work_requests.status = 'pending' AND work_requests.worker IS NULL")),
+    sa.select(_requests.c.status, _COUNT).where(IN_HAND).group_by(_requests.c.status),
+    sa.select(sa.literal_column(f"'{Status.COMPLETED}'").label("status"), _COUNT)
+    .select_from(_requests)
+    .where(sa.text("work_requests.status = 'completed'")),
+    sa.select(_requests.c.status, _COUNT)
+    .where(sa.text("work_requests.status IN ('blocked', 'aborted')"))
+    .group_by(_requests.c.status),
 )
 _EVERY_WORKER = sa.select(
     _workers.c.connected_at,

@@ -1,5 +1,6 @@
 """The border between coroutines and transactions: one hop to a thread, one commit, then the events."""
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -22,6 +23,10 @@ class Database(ABC):
     def __init__(self, clock: Callable[[], datetime] = now) -> None:
         self.clock = clock
         self._listeners: list[Listener] = []
+        self._counting = threading.Lock()
+        #: Commits so far, and the functions in them: several share one where one thread writes.
+        self.commits = 0
+        self.committed = 0
 
     async def write(self, function: Callable[Concatenate[UnitOfWork, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a function in a transaction; once this returns, what it did is on disk and its events are told."""
@@ -46,6 +51,12 @@ class Database(ABC):
     @abstractmethod
     async def aclose(self) -> None:
         """Finish what was begun, then let go of threads and connections."""
+
+    def count_commit(self, functions: int) -> None:
+        """Note a commit; called in whichever thread made it."""
+        with self._counting:
+            self.commits += 1
+            self.committed += functions
 
     def tell(self, events: Sequence[Event]) -> None:
         """Hand committed events to the listeners; called on the event loop."""

@@ -73,6 +73,7 @@ class PostgreSQLDatabase(Database):
                 raise BeforeCommit(error) from error
             try:
                 connection.commit()
+                self.count_commit(1)
             except sa.exc.DBAPIError as error:  # its outcome is unknown, and the caller's to ask about
                 raise translated(error) from error
         return result, unit_of_work.events

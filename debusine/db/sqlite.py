@@ -119,6 +119,7 @@ class SQLiteDatabase(Database):
         with self._writing.connect() as connection:
             while (group := self._next_group()) is not None:
                 commit_group(connection, group, self.clock)
+                self.count_commit(len(group))
                 self._deliver(group)
 
     def _next_group(self) -> list[Member] | None:

@@ -1,7 +1,8 @@
 """The scheduler's loop."""
 
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 from debusine.db.database import Database
 from debusine.domain.errors import Conflict, StorageFull, Unavailable
@@ -29,11 +30,20 @@ class Scheduler:
     Several may run on one database: every claim is conditional. A lost wake-up costs one interval.
     """
 
-    def __init__(self, database: Database, dispatcher: Dispatcher, *, interval: float) -> None:
+    def __init__(
+        self,
+        database: Database,
+        dispatcher: Dispatcher,
+        *,
+        interval: float,
+        measured: Callable[[float], None] = lambda _: None,
+    ) -> None:
         self.database = database
         self.dispatcher = dispatcher
         #: Seconds between two passes without any event.
         self.interval = interval
+        #: Told of each pass how many seconds it took, its commit included.
+        self._measured = measured
         self._alarm = Alarm()
         self._stopping = False
         database.subscribe(self._listen)
@@ -52,10 +62,16 @@ class Scheduler:
     async def assign_waiting_work(self) -> None:
         """Make passes until one has nothing left to do."""
         try:
-            while await self.database.write(self.dispatcher.assign_waiting_work):
+            while await self._make_pass():
                 pass
         except (Conflict, StorageFull, Unavailable) as error:
             logger.warning("A pass of the scheduler failed and will be made again: %s", error)
+
+    async def _make_pass(self) -> bool:
+        began = time.perf_counter()
+        more = await self.database.write(self.dispatcher.assign_waiting_work)
+        self._measured(time.perf_counter() - began)
+        return more
 
     def _listen(self, events: Sequence[Event]) -> None:
         for event in events:

@@ -28,6 +28,7 @@ from debusine.server.keys import (
     UPLOADS,
 )
 from debusine.server.maintenance import maintaining
+from debusine.server.metrics import COUNTED, Counted
 from debusine.server.middlewares import answer_errors, check_scope, recognise
 from debusine.server.notifying import sending_notifications, stop_sending
 from debusine.server.observing import observe, show_request_id
@@ -36,6 +37,7 @@ from debusine.server.routes import add_routes
 from debusine.server.sightings import writing_sightings
 from debusine.server.sockets.completions import announcing_completions, close_watching_sockets
 from debusine.server.sockets.workers import close_worker_sockets, holding_worker_sockets
+from debusine.server.stalls import watching_stalls
 from debusine.server.throttle import THROTTLE, Throttle
 from debusine.server.traffic import Traffic
 from debusine.services.file_stores import FileStores
@@ -67,12 +69,13 @@ def make_app(
     app[BACKGROUND] = background
     app[METHODS] = methods
     app[THROTTLE] = Throttle(settings.limits.bad_credentials)
+    app[COUNTED] = Counted(database)
     app[TRAFFIC] = Traffic()
     app[DESCRIPTION] = Description(settings)
     app[BOARD] = Board(database)
     add_routes(app)
     app.on_startup.append(_prepare_uploads)
-    app.cleanup_ctx.extend([writing_sightings, watching_admissions])
+    app.cleanup_ctx.extend([writing_sightings, watching_admissions, watching_stalls])
     app.cleanup_ctx.extend(
         [assigning_work, maintaining, holding_worker_sockets, announcing_completions, sending_notifications]
     )

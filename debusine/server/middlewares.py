@@ -25,7 +25,7 @@ from debusine.server.sightings import SIGHTINGS
 from debusine.server.sockets.handshake import check_handshake
 from debusine.server.throttle import THROTTLE, TooManyUnknownKeys
 from debusine.services import accounts
-from debusine.services.rights import OPEN, NoCredentials
+from debusine.services.rights import OPEN, BadCredentials, NoCredentials
 
 logger = logging.getLogger(__name__)
 
@@ -57,16 +57,6 @@ class UnknownScope(errors.NotFound):
 
     def __init__(self, scope: str) -> None:
         super().__init__("Scope not found", detail=f"This server has no scope {scope[:100]!r}")
-
-
-class BadCredentials(errors.NotAuthenticated):
-    """A key came with the request, and it opens nothing."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The token is invalid or disabled",
-            detail="Its key is unknown, or the operator has disabled it, or it has expired",
-        )
 
 
 @web.middleware

@@ -25,6 +25,7 @@ from debusine.protocol.resources import (
 from debusine.server import parameters
 from debusine.server.api import artifacts, downloads, files, limits, relations, status, work_requests, workers
 from debusine.server.health import Health, health
+from debusine.server.metrics import get_metrics
 from debusine.server.openapi import get_description
 from debusine.server.pages.artifacts import artifact_page
 from debusine.server.pages.front import front_page
@@ -44,6 +45,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/", front_page, Action.ANYBODY),
     Route("GET", STYLESHEET, stylesheet, Action.ANYBODY),
     Route("GET", "/health", health, Action.ANYBODY, gives={200: Health, 503: Health}),
+    Route("GET", "/metrics", get_metrics, Action.ANYBODY, gives={200: Content("text/plain")}, problems=(403,)),
     Route("GET", "/api/openapi.json", get_description, Action.ANYBODY, gives={200: dict[str, Any]}),
     Route("GET", f"{API}/limits/", limits.get_limits, Action.ANYBODY, gives={200: Limits}),
     Route("GET", f"{API}/whoami/", status.who_am_i, Action.ANYBODY, gives={200: Caller}, problems=(403,)),

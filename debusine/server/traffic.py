@@ -27,6 +27,12 @@ class Durations:
         self.counts[bisect_left(self.bounds, seconds)] += 1
         self.total += seconds
 
+    def copy(self) -> "Durations":
+        """As it is now."""
+        copied = Durations(self.bounds, self.total)
+        copied.counts[:] = self.counts
+        return copied
+
     def buckets(self) -> list[tuple[str, float]]:
         """As Prometheus wants them: up to each bound, all that were shorter."""
         cumulated, result = 0, []
@@ -52,6 +58,8 @@ class Traffic:
     received: int = 0
     #: Bytes of answers that went out.
     sent: int = 0
+    #: How long the scheduler's passes took.
+    passes: Durations = Factory(Durations)
 
     def answer(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count a request that was answered."""
@@ -59,3 +67,15 @@ class Traffic:
         if (found := self.durations.get((route, method))) is None:
             found = self.durations[route, method] = Durations()
         found.add(seconds)
+
+    def copy(self) -> "Traffic":
+        """As it is now, for a thread to look at."""
+        return Traffic(
+            answered=Counter(self.answered),
+            durations={key: each.copy() for key, each in self.durations.items()},
+            in_flight=self.in_flight,
+            sockets=Counter(self.sockets),
+            received=self.received,
+            sent=self.sent,
+            passes=self.passes.copy(),
+        )

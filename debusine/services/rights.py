@@ -38,6 +38,16 @@ class NoCredentials(NotAuthenticated):
         )
 
 
+class BadCredentials(NotAuthenticated):
+    """A key came with the request, and it opens nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The token is invalid or disabled",
+            detail="Its key is unknown, or the operator has disabled it, or it has expired",
+        )
+
+
 class NotAllowed(PermissionDenied):
     """The subject may not do this, though it may know of the thing."""
 

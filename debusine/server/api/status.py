@@ -8,9 +8,9 @@ from aiohttp import web
 from debusine.db.database import Database
 from debusine.protocol.resources import ServiceStatus
 from debusine.server.answers import json_answer
-from debusine.server.middlewares import BadCredentials
 from debusine.server.requests import sent_key, subject
 from debusine.services import status
+from debusine.services.rights import BadCredentials
 
 #: Seconds for which numbers are told again: to count a million waiting work requests takes a part of one.
 FRESH = 1.0

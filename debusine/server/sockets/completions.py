@@ -16,13 +16,13 @@ from debusine.domain.times import EPOCH
 from debusine.protocol.messages import closing, rejection
 from debusine.scheduler.alarm import Alarm
 from debusine.server.keys import BACKGROUND, DATABASE, SETTINGS
-from debusine.server.middlewares import BadCredentials
 from debusine.server.requests import sent_key, subject
 from debusine.server.sockets.speaker import say_and_close
 from debusine.server.sockets.watcher import Watcher, new_watching_socket, told
 from debusine.services import accounts, completions
 from debusine.services.completions import Watch
 
+from debusine.services.rights import BadCredentials
 logger = logging.getLogger(__name__)
 
 #: Completions that are read, or looked through, at a time: for one who catches up, and for all who listen.
