@@ -99,13 +99,13 @@ class ArtifactLookups(Lookups):
 
 def artifact_id(lookup: object, field: str = "") -> int:
     """The artifact's id that a lookup names; ``UnresolvedLookup`` for what can only be looked up in a collection."""
-    if isinstance(lookup, int):
+    if isinstance(lookup, int) and not isinstance(lookup, bool):
         return lookup
     advice = f"name an artifact by its id, 17 or '17{SUFFIX}'"
     if isinstance(lookup, str):
         digits = lookup.removesuffix(SUFFIX)
         if digits != lookup and digits.isascii() and digits.isdigit() and len(digits) <= 18:
             return int(digits)
-        if "@" not in lookup and "/" not in lookup:
-            raise UnresolvedLookup(lookup, advice, field)
-    raise UnresolvedLookup(lookup, f"there are no collections on this server yet; {advice}", field)
+    if isinstance(lookup, Mapping) or (isinstance(lookup, str) and ("@" in lookup or "/" in lookup)):
+        raise UnresolvedLookup(lookup, f"there are no collections on this server yet; {advice}", field)
+    raise UnresolvedLookup(lookup, advice, field)

@@ -62,7 +62,7 @@ class MemoryLookups(Lookups):
         return found
 
     def _id(self, lookup: SingleLookup | Mapping[str, Any]) -> int:
-        if isinstance(lookup, int):
+        if isinstance(lookup, int) and not isinstance(lookup, bool):
             return lookup
         if not isinstance(lookup, str):
             return 0

@@ -68,9 +68,9 @@ async def test_an_artifact_of_another_category_is_refused(workshop: Workshop) ->
 
 
 @pytest.mark.parametrize(
-    "lookup", ["", "x", "1", "-1@artifacts", "٣@artifacts", "1@collections", "9" * 30 + "@artifacts"]
+    "lookup", [True, "", "x", "1", "-1@artifacts", "٣@artifacts", "1@collections", "9" * 30 + "@artifacts"]
 )
-async def test_what_names_no_artifact_by_its_id_is_refused(workshop: Workshop, lookup: str) -> None:
+async def test_what_names_no_artifact_by_its_id_is_refused(workshop: Workshop, lookup: Any) -> None:
     await workshop.artifact()
 
     with pytest.raises(UnresolvedLookup, match="by its id"):
