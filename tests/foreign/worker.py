@@ -206,6 +206,7 @@ class Worker:
         except CannotConfigure as error:
             return _error("configure-failed", str(error))
         directory = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.home))
+        directory.chmod(0o711)  # the root of a build is a subordinate id, and goes through it
         run = Run(self.transport, work, directory, self.home)
         try:
             return self._run_stages(run, self.tasks[name])

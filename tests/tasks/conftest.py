@@ -9,8 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.worker.fake_server import FakeServer, running_fake_server
+from tests.worker.fake_server import FakeArtifact, FakeServer, running_fake_server
 from tests.worker.program import WorkerProgram
+
+
+@pytest.fixture(scope="session")
+def kept() -> dict[str, FakeArtifact]:
+    """The environment that the first test made."""
+    return {}
 
 
 @pytest.fixture(scope="module")

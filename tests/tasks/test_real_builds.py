@@ -48,12 +48,6 @@ def add_again(server: FakeServer, artifact: FakeArtifact) -> int:
 
 
 @pytest.fixture(scope="module")
-def kept() -> dict[str, FakeArtifact]:
-    """The environment that the first test made."""
-    return {}
-
-
-@pytest.fixture(scope="module")
 def reachable_mirror() -> Mirror:
     """Where this machine gets its own packages from; out of reach, there is nothing to build with."""
     found = mirror()

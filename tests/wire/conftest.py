@@ -6,20 +6,38 @@ import pytest
 
 from tests.postgresql import PostgreSQLServer
 from tests.wire.api import Api
-from tests.wire.server import Server, new_name, running_server
+from tests.wire.mail import MailSink
+from tests.wire.server import CONFIGURATION, Server, new_name, running_server
 from tests.wire.workers import HandWorker, connected
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    """The server of the session: each test runs on both databases, and makes what it needs."""
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each test runs on both databases, unless its module says that one is enough (``DATABASES``)."""
+    if "server" in metafunc.fixturenames:
+        databases = getattr(metafunc.module, "DATABASES", ("sqlite", "postgresql"))
+        metafunc.parametrize("server", databases, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def mail() -> Iterator[MailSink]:
+    """Where the mail of all servers ends."""
+    sink = MailSink()
+    sink.start()
+    yield sink
+    sink.close()
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest, mail: MailSink) -> Iterator[Server]:
+    """The server of the session; tests share it, and make what they need."""
+    options = f'[notifications.email.options]\nserver = "127.0.0.1"\nport = {mail.port}\ntls = "none"\n'
     if request.param == "sqlite":
-        with running_server() as server:
+        with running_server(configuration=CONFIGURATION + options) as server:
             yield server
         return
     databases: PostgreSQLServer = request.getfixturevalue("postgresql_server")
     url = databases.create_database(template=request.getfixturevalue("postgresql_template"))
-    with running_server(url) as server:
+    with running_server(url, CONFIGURATION + options) as server:
         yield server
     databases.drop_database(url)
 

@@ -18,8 +18,8 @@ from scripts.demo.programs import BIN
 from tests.e2e.farm import Program, eventually
 from tests.wire.raw import PATIENCE
 
-#: What is repeated by the clock is repeated soon.
-CONFIGURATION = "[limits]\nsweep = 0.2\n"
+#: What is repeated by the clock is repeated soon; and many a test comes with a key that opens nothing.
+CONFIGURATION = "[limits]\nsweep = 0.2\nbad_credentials = 100000\n"
 
 
 @define

@@ -9,6 +9,9 @@ from tests.wire.raw import Raw
 from tests.wire.server import Server
 from tests.wire.websocket import opened
 
+#: What is tested here does not reach the database in its own way.
+DATABASES = ("sqlite",)
+
 ERRORS: dict[str, Callable[[Api], tuple[Raw, int]]] = {
     "404 no such path": lambda user: (user.get("nowhere/"), 404),
     "404 unknown artifact": lambda user: (user.get("artifact/999999999/"), 404),

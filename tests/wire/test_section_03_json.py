@@ -9,6 +9,9 @@ import pytest
 from tests.wire.api import Api
 from tests.wire.workers import HandWorker
 
+#: What is tested here does not reach the database in its own way.
+DATABASES = ("sqlite",)
+
 ABSOLUTE = re.compile(r"http://127\.0\.0\.1:\d+/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*")
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from tests.wire.api import Api
-from tests.wire.server import Server
+from tests.wire.mail import MailSink
+from tests.wire.server import Server, new_name
 from tests.wire.workers import MACHINE, METADATA, HandWorker, connected
 
 BOOTSTRAP: dict[str, Any] = {
@@ -132,3 +133,32 @@ def test_a_worker_whose_work_was_aborted_is_busy_until_it_says_so(user: Api, wor
     answer = worker.ask_for_work()
     handed = answer.json() if answer.status == 200 else worker.get(waiting)
     assert handed["id"] == waiting
+
+
+@pytest.mark.parametrize(
+    ("result", "event", "data", "subject", "recipients"),
+    [
+        ("success", "on_success", None, "WorkRequest {} completed in success", ["team@example.org"]),
+        ("failure", "on_failure", None, "WorkRequest {} completed in failure", ["team@example.org"]),
+        ("error", "on_failure", {"subject": "$work_request_id: $work_request_result"}, "{}: error",
+         ["team@example.org"]),
+        ("success", "on_success", {"to": ["me@example.org"], "subject": "mine $work_request_id"}, "mine {}",
+         ["me@example.org"]),
+    ],
+)  # fmt: skip
+def test_an_end_is_mailed(
+    server: Server, mail: MailSink, user: Api, worker: HandWorker, result: str, event: str,
+    data: dict[str, Any] | None, subject: str, recipients: list[str],
+) -> None:  # fmt: skip
+    """§12 completion: on_success for success, on_failure for failure and error; the mail and its words."""
+    channel = f"c{new_name()}"
+    addresses = {"from": "farm@example.org", "to": ["team@example.org"]}
+    server.operate("channel create", name=channel, method="email", data=addresses, allow_overrides=True)
+    reaction = {"action": "send-notification", "channel": channel, "data": data}
+    number = user.submit(event_reactions={event: [reaction]})["id"]
+    worker.get(number)
+    worker.complete(number, result).empty(200)
+    envelope, message = mail.next(subject.format(number))
+    assert envelope == recipients
+    assert (message["From"], message["To"]) == ("farm@example.org", recipients[0])
+    assert "Sent by debusine" in str(message.get_payload())

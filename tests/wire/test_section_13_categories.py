@@ -6,6 +6,9 @@ import pytest
 
 from tests.wire.api import Api
 
+#: What is tested here does not reach the database in its own way.
+DATABASES = ("sqlite",)
+
 SUMMARY = {
     "tags_count_by_severity": {"error": 0, "warning": 1, "overridden": 0, "classification": 2},
     "package_filename": {"hello": "hello_1_amd64.deb"},

@@ -14,6 +14,9 @@ from tests.wire.test_section_13_categories import GOOD, declaration
 from tests.wire.websocket import PING, PONG, opened
 from tests.wire.workers import CONNECT, HandWorker
 
+#: What is tested here does not reach the database in its own way.
+DATABASES = ("sqlite",)
+
 
 def test_a_problem_has_no_charset(user: Api) -> None:
     """§19 1: Content-Type is exactly application/problem+json."""
