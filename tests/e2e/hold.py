@@ -47,11 +47,13 @@ class Hold(Task[HoldData]):
 
 
 STUBBORN = """
-import os, signal, time
+import contextlib, os, pathlib, signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 if os.fork() == 0:
     os.setsid()
     os.fork()
+with contextlib.suppress(OSError):  # the mark may be no path, or lie outside the sandbox
+    pathlib.Path(f"{sys.argv[1]}.{os.getpid()}").touch()
 while True:
     time.sleep(1)
 """
@@ -59,7 +61,7 @@ while True:
 
 @frozen(kw_only=True)
 class StubbornData:
-    """How to start it; the mark stands in the command line of each of its processes."""
+    """How to start it; the mark stands in the command line of each of its processes, and may be a path for signs."""
 
     mark: str
     wrapped_in: tuple[str, ...] = ()

@@ -1,5 +1,6 @@
 """An abort, or the end of the time, ends real processes: also those that will not, and those in namespaces."""
 
+import asyncio
 import os
 import time
 from collections.abc import Callable
@@ -8,7 +9,12 @@ from typing import Any
 
 import pytest
 
+from debusine.db.engine import sqlite_url
+from debusine.db.open import open_database
+from debusine.domain.accounts import Subject
+from debusine.services import aborts
 from tests.e2e.farm import Farm, Program, eventually
+from tests.e2e.test_faults import gate_of
 
 pytestmark = pytest.mark.e2e
 
@@ -89,3 +95,44 @@ def mark(tmp_path: Path) -> Callable[[], str]:
     """Makes words that stand in no other command line."""
     numbers = iter(range(100))
     return lambda: f"mark-of-{tmp_path.name}-{os.getpid()}-{next(numbers)}"
+
+
+def test_an_abort_is_heard_after_the_server_died_right_after_its_commit(
+    farm: Farm, worker: Program, mark: Callable[[], str], database_url: str
+) -> None:
+    name = mark()
+    number = begin(farm, name)
+    farm.kill_server()
+    url = sqlite_url(farm.data / "debusine.sqlite") if database_url.startswith("sqlite") else database_url
+    asyncio.run(abort_without_a_word(url, number))  # what a server leaves that dies before it could tell anybody
+    farm.start_server()
+
+    seconds_until_gone(name)
+
+    assert farm.work_request(number)["status"] == "aborted"
+    assert farm.wait_for(farm.create_work_request("noop", {}), "completed")["result"] == "success"
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_the_time_limit_ends_every_process(farm: Farm, worker: Program) -> None:
+    gate = gate_of(farm)
+    created = farm.client("create-work-request", "stubborn", "--timeout", "5", given={"mark": str(gate)})
+    number = created["work_request_id"]
+    done = farm.wait_for(number, "completed")
+
+    assert len(list(gate.parent.iterdir())) == STUBBORN
+    assert processes(str(gate)) == set()
+    assert (done["result"], done["timeout"], done["attempt"]) == ("error", 5, 1)
+    shown = farm.client("show-work-request", str(number))
+    assert shown["timeout"] == 5
+    assert shown["output_data"]["errors"] == [{"message": "It ran longer than 5 seconds", "code": "timeout"}]
+    assert farm.wait_for(farm.create_work_request("noop", {}), "completed")["result"] == "success"
+
+
+async def abort_without_a_word(url: str, number: int) -> None:
+    database = open_database(url)
+    try:
+        user = await database.read(lambda uow: uow.users.by_username("alice"))
+        await database.write(aborts.abort, Subject(user=user), number)
+    finally:
+        await database.aclose()

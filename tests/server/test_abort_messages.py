@@ -108,7 +108,7 @@ async def test_two_servers_hear_of_each_others_aborts(database: Database, databa
         elsewhere = open_database(database_url)
         try:
             await elsewhere.write(aborts.abort, Subject(user=farm.people.user), id_)
-            await hears(worker, id_)
+            assert await aborted_word(worker) == word(id_)
         finally:
             await elsewhere.aclose()
 
