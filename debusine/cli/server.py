@@ -1,6 +1,7 @@
 """``debusine-server``: the farm's server. All of it is wired here."""
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -13,6 +14,7 @@ from typing import Any
 
 import click
 
+from debusine import logs
 from debusine.cli.data_directory import locked, make_uploads
 from debusine.config import Settings, read_settings
 from debusine.db.database import Database
@@ -20,6 +22,7 @@ from debusine.db.engine import sqlite_url
 from debusine.db.open import open_database
 from debusine.db.schema import check_version, migrate
 from debusine.domain.errors import ConfigurationError
+from debusine.logs import LogFormat
 from debusine.plugin.manager import PluginManager
 from debusine.scheduler.configured import build_policy
 from debusine.server.administration import administered
@@ -48,13 +51,15 @@ SWITCH = 0.001
     help="What is its own; else /var/lib/debusine (root) or ~/.local/share/debusine.",
 )
 @click.option("--listen", metavar="HOST:PORT", help="Where it is found; 127.0.0.1:8000 unless configured.")
+@click.option("--log-format", type=click.Choice([*map(str, LogFormat)]), help="How the log is written [default: text].")
 @click.version_option(package_name="debusine", prog_name=PROGRAM)
-def main(config: Path | None, data_dir: Path | None, listen: str | None) -> None:
+def main(config: Path | None, data_dir: Path | None, listen: str | None, log_format: str | None) -> None:
     """Serve a farm: its API, its scheduler and its pages."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.set_up(LogFormat(log_format or LogFormat.TEXT))
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         settings = read_settings(config=config, data_dir=data_dir, listen=listen)
+        logs.set_up(LogFormat(log_format or settings.log_format))
         with closing(bind(settings.listen)) as bound:
             run(serve(settings, bound))
     except ConfigurationError as error:
@@ -86,6 +91,7 @@ async def serve(settings: Settings, bound: socket.socket) -> None:
         await stack.enter_async_context(administered(settings, database, methods))
         await stack.enter_async_context(serving(app, bound, settings.limits))
         background.start("beat", keep_beating(database, server))
+        spare_what_stays()
         greet(settings, url_of(bound))
         await until_stopped(stop, background)
 
@@ -105,6 +111,12 @@ async def opened_database(settings: Settings) -> AsyncIterator[Database]:
             yield database
         finally:
             await database.aclose()
+
+
+def spare_what_stays() -> None:
+    """Keep what was loaded until now out of every later search for garbage: each would stall the event loop."""
+    gc.collect()
+    gc.freeze()
 
 
 def greet(settings: Settings, url: str) -> None:

@@ -114,7 +114,10 @@ class Server(web.Server):
         if expected.lower() != "100-continue":  # aiohttp refuses it in plain text, and fails over other than ASCII
             problem = Problem("Only 100-continue can be expected")
             return problem_answer(HTTPStatus.EXPECTATION_FAILED, problem, SECURITY_HEADERS)
-        return await self._application(request)
+        try:
+            return await self._application(request)
+        except ConnectionError:  # who expected to be told to go on has gone
+            return web.Response(status=HTTPStatus.BAD_REQUEST)
 
 
 class Runner(web.AppRunner):

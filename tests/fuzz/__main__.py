@@ -6,12 +6,18 @@ import sys
 import tempfile
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import click
 
-from tests.fuzz.run import Fuzzer, problems_of
-from tests.fuzz.target import running_target
+from tests.fuzz.checks import checked
+from tests.fuzz.description import explore
+from tests.fuzz.run import Findings, Fuzzer, problems_of
+from tests.fuzz.target import Target, running_target
 from tests.postgresql import running_postgresql
+
+#: The part of the time for requests and frames by hand; schemathesis gets the rest.
+RAW = 0.6
 
 
 @click.command()
@@ -45,19 +51,34 @@ async def _fuzz(directory: Path, url: str | None, seconds: float, seed: int, num
         if number is not None:
             click.echo(repr(fuzzer.case(number)[0][:5000]))
             await fuzzer.say(number)
-        else:
-            await fuzzer.run(seconds=10, cases=300)  # everything is loaded once
-            before = await target.report("forget")
-            await fuzzer.run(seconds=seconds)
+            return [complaint for _, complaint, _ in fuzzer.findings.complaints]
+        await fuzzer.run(seconds=10, cases=300)  # everything is loaded once
+        before = await target.report("forget")
+        await fuzzer.run(seconds=seconds * RAW)
+        problems = await _explored(target, directory, int(seconds * (1 - RAW) / 2), seed)
         await asyncio.sleep(12)  # aiohttp reads for ten seconds what a client still sends after its answer
         after = await target.report()
-        before = before if number is None else after
-        findings = fuzzer.findings
-        click.echo(f"{findings.cases} cases; answers: {dict(sorted(findings.statuses.items()))}")
-        facts = {name: value for name, value in after.items() if name not in {"stacks", "errors"}}
-        click.echo(f"before: resident {before['used']} MiB, {before['descriptors']} descriptors; after: {facts}")
-        told = [f"case {number}: {complaint}\n    {raw!r}" for number, complaint, raw in findings.complaints[:40]]
-        return told + problems_of(before, after)
+        _tell(fuzzer.findings, before, after)
+        return problems + _complaints(fuzzer.findings) + problems_of(before, after) + await checked(target, url)
+
+
+async def _explored(target: Target, directory: Path, seconds: int, seed: int) -> list[str]:
+    found = []
+    for key in ("user", "worker"):
+        if said := await explore(target, key=key, seconds=seconds, seed=seed, directory=directory):
+            found.append(f"schemathesis, as {key}:\n{said}")
+    return found
+
+
+def _complaints(findings: Findings) -> list[str]:
+    return [f"case {number}: {complaint}\n    {raw!r}" for number, complaint, raw in findings.complaints[:40]]
+
+
+def _tell(findings: Findings, before: dict[str, Any], after: dict[str, Any]) -> None:
+    click.echo(f"{findings.cases} cases; answers: {dict(sorted(findings.statuses.items()))}")
+    for when, report in (("before", before), ("after", after)):
+        facts = {name: value for name, value in report.items() if name not in {"stacks", "errors", "names"}}
+        click.echo(f"{when}: {facts}")
 
 
 main()

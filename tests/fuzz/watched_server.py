@@ -17,8 +17,9 @@ from debusine.config import Limits, Settings
 from debusine.server.listening import bind
 from tests.fuzz.watch import Watch, quiet
 
-#: Shorter than usual, so that what waits for a client's next byte ends while the fuzzer watches.
-IMPATIENT = Limits(slow_body=1.0, keep_alive=2.0)
+#: Shorter than usual, so that what waits for a client's next byte ends while the fuzzer watches; and whoever guesses
+#: keys is not sent away at once, since what lies behind that door is to be tried, too.
+IMPATIENT = Limits(slow_body=1.0, keep_alive=2.0, bad_credentials=10**9)
 
 
 def main() -> None:
