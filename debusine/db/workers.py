@@ -51,6 +51,10 @@ class WorkerRepository(Repository[Worker]):
         """The worker with this token."""
         return self._one_or_none(self._select().where(_workers.c.token == token))
 
+    def names(self, ids: Collection[int]) -> Mapping[int, str]:
+        """The names of some workers, by id."""
+        return dict(self.connection.execute(_NAMES, {"ids": list(ids)}).all()) if ids else {}
+
     def all(self) -> Sequence[Worker]:
         """Every worker, by name."""
         return self._all(self._select().order_by(_workers.c.name))
@@ -103,6 +107,7 @@ _good_token = _tokens.c.enabled & (_tokens.c.expire_at.is_(None) | (_tokens.c.ex
 _with_good_token = _workers.join(_tokens, (_tokens.c.id == _workers.c.token) & _good_token)
 
 # Made once: to make a statement costs more than to run it.
+_NAMES = sa.select(_workers.c.id, _workers.c.name).where(_workers.c.id.in_(sa.bindparam("ids", expanding=True)))
 _ADMITTED = (
     sa.select(_workers.c.id, _workers.c.connection)
     .select_from(_with_good_token)

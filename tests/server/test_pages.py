@@ -131,3 +131,20 @@ def test_text_is_escaped_and_html_is_not() -> None:
 )
 def test_sizes_are_for_people(number: int, text: str) -> None:
     assert size(number) == text
+
+
+async def test_the_page_of_an_aborted_work_request_says_who_did_it_and_what_took_its_place(farm: Farm) -> None:
+    old = await make_work_request(farm)
+    await farm.post(f"/api/1.0/work-request/{old['id']}/abort/", {})
+    new = (await farm.post(f"/api/1.0/work-request/{old['id']}/retry/", {})).json()
+
+    page = (await farm.get(path_of(old["url"]), key=None)).body.decode()
+    assert '<span class="state">aborted</span>' in page
+    assert "<dt>Aborted by</dt><dd>alice</dd>" in page
+    assert f'<dt>Superseded by</dt><dd><a href="{new["url"]}">Work request {new["id"]}</a></dd>' in page
+    assert "Why it waits" not in page
+
+    page = (await farm.get(path_of(new["url"]), key=None)).body.decode()
+    assert f'<dt>Supersedes</dt><dd><a href="{old["url"]}">Work request {old["id"]}</a></dd>' in page
+    assert "<dt>Why it waits</dt>" in page
+    assert "Aborted" not in page

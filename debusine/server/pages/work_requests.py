@@ -1,47 +1,71 @@
 """The page of a work request."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from aiohttp import web
 
-from debusine.server.keys import DATABASE
+from debusine.server.keys import DATABASE, TASKS
 from debusine.server.pages.layout import data, moment, page
-from debusine.server.pages.markup import Content, element, facts, joined, link
+from debusine.server.pages.markup import Content, Html, element, facts, joined, link, table
 from debusine.server.pages.place import in_its_place
 from debusine.server.requests import path_id, subject
 from debusine.server.urls import Urls, urls
-from debusine.services import work_requests
+from debusine.services import histories
+from debusine.services.histories import History, Try
 from debusine.services.work_requests import View
 
 
 async def work_request_page(request: web.Request) -> web.Response:
     """Show a work request, how it went and what it made."""
-    view = await request.app[DATABASE].read(work_requests.get, subject(request), path_id(request))
-    in_its_place(request, view.workspace)
-    title = f"Work request {view.work_request.id}: {view.work_request.task_name}"
-    return page(title, *_content(view, urls(request)))
+    database, tasks = request.app[DATABASE], request.app[TASKS]
+    history = await database.read(histories.history, subject(request), tasks, path_id(request))
+    in_its_place(request, history.view.workspace)
+    found = history.view.work_request
+    return page(f"Work request {found.id}: {found.task_name}", *_content(history, urls(request)))
 
 
-def _content(view: View, known: Urls) -> Iterator[Content]:
-    found = view.work_request
+def _content(history: History, known: Urls) -> Iterator[Content]:
+    view, found = history.view, history.view.work_request
     state = found.status.value + (f": {found.result.value}" if found.result else "")
     yield facts(
         (
             ("Status", element("span", state, class_="state")),
+            ("Why it waits", history.waits),
+            ("Aborted by", history.aborted_by),
+            ("Superseded by", _request(view, known, view.superseded_by)),
+            ("Supersedes", _request(view, known, found.supersedes)),
             ("Workspace", view.workspace),
             ("Created", moment(found.created_at)),
             ("Started", moment(found.started_at)),
-            ("Completed", moment(found.completed_at)),
+            ("Aborted" if history.aborted_by else "Completed", moment(found.completed_at)),
             ("Duration", None if found.duration is None else f"{found.duration:.1f} s"),
-            ("Attempts", str(found.attempt)),
+            ("Time limit", f"{found.timeout} s"),
             ("Priority", str(found.priority)),
             ("Artifacts", _artifacts(view, known)),
         )
     )
+    if history.tries:
+        yield element("h2", "Attempts")
+        yield _tries(history.tries)
     for heading, value in (("Task data", found.task_data), ("Output", found.output_data)):
         if shown := data(value):
             yield element("h2", heading)
             yield shown
+
+
+def _tries(tries: Sequence[Try]) -> Html:
+    return table(
+        ("Number", "Worker", "Started", "Ended", "State"),
+        (
+            (str(each.number), each.worker, moment(each.started_at) or "", moment(each.ended_at) or "", each.state)
+            for each in tries
+        ),
+    )
+
+
+def _request(view: View, known: Urls, other: int | None) -> Content | None:
+    # In the same workspace: a retry changes nothing of that.
+    return None if other is None else link(known.work_request(view.workspace, other), f"Work request {other}")
 
 
 def _artifacts(view: View, known: Urls) -> Content | None:
