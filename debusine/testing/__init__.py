@@ -2,7 +2,9 @@
 
 from debusine.testing.file_stores import FileStoreConformance
 from debusine.testing.lookups import MemoryLookups
+from debusine.testing.memory_method import MemoryNotificationMethod
 from debusine.testing.memory_store import MemoryFileStore
+from debusine.testing.notification_methods import NotificationMethodConformance
 from debusine.testing.plugins import FakeDistribution, FakeEntryPoint, entry_point, plugin_manager
 from debusine.testing.scheduler_policies import SchedulerPolicyConformance
 from debusine.testing.sources import Source, Sources
@@ -16,6 +18,8 @@ __all__ = [
     "FileStoreConformance",
     "MemoryFileStore",
     "MemoryLookups",
+    "MemoryNotificationMethod",
+    "NotificationMethodConformance",
     "SchedulerPolicyConformance",
     "Source",
     "Sources",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from debusine.plugin import hookspecs
-from debusine.plugin.kinds import FILE_STORE, SCHEDULER_POLICY, TASK, Kind
+from debusine.plugin.kinds import FILE_STORE, NOTIFICATION_METHOD, SCHEDULER_POLICY, TASK, Kind
 from debusine.plugin.manager import PluginManager
 
 CHECKOUT = Path(__file__).parents[2]
@@ -19,7 +19,7 @@ HOOKS = {
     for name, function in inspect.getmembers(specifications, inspect.isfunction)
 }
 
-KINDS = [FILE_STORE, SCHEDULER_POLICY, TASK]
+KINDS = [FILE_STORE, NOTIFICATION_METHOD, SCHEDULER_POLICY, TASK]
 
 
 def test_every_hook_has_a_kind_of_class_and_every_kind_a_hook() -> None:
@@ -68,6 +68,7 @@ def test_the_reference_names_what_is_built_in(kind: Kind) -> None:
     ("suite", "used"),
     [
         ("FileStoreConformance", "plugins/filestore_local/tests/test_conformance.py"),
+        ("NotificationMethodConformance", "plugins/notify_email/tests/test_email_conformance.py"),
         ("SchedulerPolicyConformance", "tests/scheduler/test_fifo.py"),
         ("TaskConformance", "tests/tasks/test_conformance.py"),
     ],

@@ -13,7 +13,7 @@ CHECKOUT = Path(__file__).parents[2]
 PLUGINS = sorted(path for path in (CHECKOUT / "plugins").glob("*/debusine_*/**/*.py"))
 
 #: What takes long to import, or is not installed everywhere.
-HEAVY = ["boto3", "sqlalchemy", "alembic", "psycopg", "aiosmtpd"]
+HEAVY = ["boto3", "jsonschema", "smtplib", "sqlalchemy", "alembic", "psycopg", "aiosmtpd"]
 
 
 def modules_after(code: str) -> set[str]:
@@ -29,6 +29,7 @@ def test_finding_the_plugins_imports_nothing_heavy() -> None:
     assert modules.intersection(HEAVY) == set()
     assert "debusine_filestore_local" in modules
     assert "debusine_filestore_local.backend" not in modules
+    assert "debusine_notify_email.method" not in modules
 
 
 def test_a_worker_that_asks_for_its_tasks_gets_nothing_of_the_servers_side() -> None:

@@ -3,14 +3,21 @@
 import asyncio
 import gc
 import os
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from debusine.plugin import in_thread
-from debusine.testing.file_stores.suite import MIB, Backend, FileStoreSuite, content, entered, listed, stored
+from debusine.testing.blocking import blocking_calls
+from debusine.testing.file_stores.suite import (
+    MIB,
+    Backend,
+    FileStoreSuite,
+    content,
+    entered,
+    listed,
+    require_success,
+    stored,
+)
 from debusine.testing.requirements import require
 from debusine.testing.sources import Source, Sources
 
@@ -35,7 +42,7 @@ class Resources(FileStoreSuite):
         """While one request waits for a disk, all others go on; what blocks belongs into ``in_thread``."""
         source = sources.of_size(2 * MIB)
         await use_everything(backend, source)  # once before, because the first use imports modules
-        with blocking_calls() as calls:
+        with blocking_calls(BLOCKING) as calls:
             await use_everything(backend, source)
         require(calls == [], f"these calls block the event loop, run them through in_thread: {'; '.join(calls)}")
 
@@ -56,8 +63,8 @@ class Resources(FileStoreSuite):
     async def test_it_can_be_closed_twice(self, backend: Backend, sources: Sources) -> None:
         """Whoever cleans up need not know whether somebody else did."""
         await stored(backend, sources.of_size(100))
-        await backend.aclose()
-        await backend.aclose()
+        await require_success(backend.aclose(), "aclose() must let go of everything")
+        await require_success(backend.aclose(), "aclose() must do nothing the second time")
 
 
 async def use_everything(backend: Backend, source: Source) -> None:
@@ -79,36 +86,3 @@ def resources() -> tuple[int, int]:
     """How many file descriptors and threads this process has."""
     gc.collect()
     return len(os.listdir("/proc/self/fd")), threading.active_count()  # noqa: PTH208 - the shortest way to count
-
-
-@contextmanager
-def blocking_calls() -> Iterator[list[str]]:
-    """Collect the calls of this thread that wait for a disk."""
-    _watch.install()
-    calls: list[str] = []
-    _watch.calls, _watch.thread = calls, threading.get_ident()
-    try:
-        yield calls
-    finally:
-        _watch.thread = None
-
-
-class _Watch:
-    """An audit hook; it can never be removed, so there is one, which is mostly idle."""
-
-    def __init__(self) -> None:
-        self.installed = False
-        self.thread: int | None = None
-        self.calls: list[str] = []
-
-    def install(self) -> None:
-        if not self.installed:
-            sys.addaudithook(self)
-            self.installed = True
-
-    def __call__(self, event: str, arguments: tuple[object, ...]) -> None:
-        if self.thread is not None and event in BLOCKING and self.thread == threading.get_ident():
-            self.calls.append(f"{event} {', '.join(str(argument) for argument in arguments[:1])}")
-
-
-_watch = _Watch()
