@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -24,6 +25,10 @@ Key: TypeAlias = tuple[int, int]
 #: Seconds; a server that is silent for longer than half as much again is taken for gone.
 HEARTBEAT = 10.0
 
+#: Seconds: more than the end of a run takes in order, and few enough that a run which does not heed the first word
+#: has ended within fifteen.
+INSISTENCE = 5.0
+
 #: Of a refused report: it will not be accepted later either.
 LASTING = {400, 401, 404, 409, 413}
 
@@ -31,6 +36,16 @@ LASTING = {400, 401, 404, 409, 413}
 def pause() -> float:
     """Seconds to wait before a new connection: at random, so that many workers do not come back at once."""
     return random.uniform(1.0, 6.0)  # noqa: S311 - no secret
+
+
+@define
+class Run:
+    """An attempt that is being carried out."""
+
+    key: Key
+    task: asyncio.Task[CompletionReport | None]
+    #: When it was last told to end, by the monotonic clock.
+    ended_at: float | None = None
 
 
 @define(kw_only=True)
@@ -42,12 +57,14 @@ class Daemon:
     reports: Reports
     #: Gives the seconds before the next try to reach the server.
     delay: Callable[[], float] = pause
+    #: Seconds after which a run that should have ended is told again.
+    insistence: float = INSISTENCE
     #: What this process still has to do with, as (work request, attempt).
     running: set[Key] = field(factory=set, init=False)
     _work_available: asyncio.Event = field(factory=asyncio.Event, init=False)
     _metadata_wanted: asyncio.Event = field(factory=asyncio.Event, init=False)
     #: What is being carried out.
-    _run: tuple[Key, asyncio.Task[CompletionReport | None]] | None = field(default=None, init=False)
+    _run: Run | None = field(default=None, init=False)
     #: What the server last said that nobody wants.
     _unwanted: Key | None = field(default=None, init=False)
 
@@ -99,9 +116,14 @@ class Daemon:
         self._work_available.set()
 
     def _end_unwanted_run(self) -> None:
-        if self._run is not None and self._run[0] == self._unwanted:
+        if self._run is None or self._run.key != self._unwanted:
+            return
+        now = time.monotonic()
+        # Not at every word: a run that ends its processes in order shall not be disturbed in that.
+        if self._run.ended_at is None or now - self._run.ended_at >= self.insistence:
             logger.info("Work request %s, attempt %s is not wanted any more", *self._unwanted)
-            self._run[1].cancel()
+            self._run.ended_at = now
+            self._run.task.cancel()
 
     async def _tell_metadata(self) -> None:
         while True:
@@ -145,12 +167,12 @@ class Daemon:
 
     async def _result_of(self, work: WorkRequestResource, key: Key) -> CompletionReport | None:
         """What came of an attempt; None when nobody wants to know, and nothing of it is left then."""
-        run = asyncio.create_task(self.attempts.carry_out(work), name=f"work request {work.id}")
-        self._run = (key, run)
+        task = asyncio.create_task(self.attempts.carry_out(work), name=f"work request {work.id}")
+        self._run = Run(key, task)
         self._end_unwanted_run()  # the word may have come before the work itself
         report = None
         try:
-            report = await run
+            report = await task
         except asyncio.CancelledError:
             if asyncio.current_task().cancelling():  # type: ignore[union-attr] # this worker itself is to stop
                 raise

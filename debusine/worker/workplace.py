@@ -123,8 +123,10 @@ class Workplace:
         try:
             yield run
         finally:
-            await asyncio.shield(end_processes(run.path))
-            self._begin_to_remove(run.path)
+            try:
+                await asyncio.shield(end_processes(run.path))
+            finally:  # also when somebody is in a hurry
+                self._begin_to_remove(run.path)
 
     async def finish(self, patience: float) -> None:
         """Wait some seconds until all old directories are gone, and then go too; the next start removes the others."""

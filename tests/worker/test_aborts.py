@@ -114,7 +114,8 @@ async def test_a_task_that_will_not_hear_is_told_again(server: FakeServer, start
 
     server.fault = refuse
     server.add_work("scripted", {}, id=1)
-    async with start_worker(cling):
+    async with start_worker(cling) as daemon:
+        daemon.insistence = 0.0
         for number in range(3):
             await begun.wait()
             await server.say(**word(1))
@@ -123,6 +124,33 @@ async def test_a_task_that_will_not_hear_is_told_again(server: FakeServer, start
                     await asyncio.sleep(0.01)
         await do_next(server)
     assert [id_ for id_, _, _ in server.completed] == [2]
+
+
+async def test_a_run_that_ends_its_processes_in_order_is_not_disturbed_in_that(
+    server: FakeServer, start_worker: StartWorker
+) -> None:
+    begun, words = asyncio.Event(), []
+
+    async def end_in_order(_context: TaskContext) -> None:
+        begun.set()
+        try:
+            await asyncio.sleep(600)
+        except asyncio.CancelledError:
+            words.append("first")
+            try:
+                await asyncio.sleep(0.3)
+            except asyncio.CancelledError:
+                words.append("second")
+            raise
+
+    server.add_work("scripted", {}, id=1)
+    async with start_worker(end_in_order) as daemon:
+        daemon.insistence = 60.0
+        await begun.wait()
+        for _ in range(3):
+            await server.say(**word(1))
+        await do_next(server)
+    assert words == ["first"]
 
 
 async def test_an_upload_under_way_is_broken_off(server: FakeServer, start_worker: StartWorker) -> None:
