@@ -174,7 +174,7 @@ def test_completions_run_a_command_and_those_missed_run_it_later(
         def done(result: str) -> str:
             number = api.submit()["id"]
             worker.get(number)
-            worker.complete(number, result).empty(200)
+            assert worker.complete(number, result).empty(200)
             return f"note {number} {result}"
 
         watcher = client.start(*words)

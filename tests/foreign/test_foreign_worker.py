@@ -148,13 +148,13 @@ def test_late_and_repeated_answers_change_nothing(server: Server, api: Api) -> N
     with connected(api.by(server.worker_key())) as second:
         assert second.get(number)["attempt"] == 2
         made = late.artifact({"late.txt": b"late"}, work_request=number)["id"]
-        late.post("artifact-relation/", {"artifact": made, "target": early, "type": "relates-to"}).json(201)
-        late.put(f"work-request/{number}/completed/", {"result": "failure"}).empty(200)
+        assert late.post("artifact-relation/", {"artifact": made, "target": early, "type": "relates-to"}).json(201)
+        assert late.put(f"work-request/{number}/completed/", {"result": "failure"}).empty(200)
         assert api.work_request(number)["status"] == "running"
         kept = second.api.declare({}, DEBUG_LOGS, work_request=number)["id"]
         for _ in range(2):
-            second.complete(number).empty(200)
-    late.put(f"work-request/{number}/completed/", {"result": "failure"}).empty(200)
+            assert second.complete(number).empty(200)
+    assert late.put(f"work-request/{number}/completed/", {"result": "failure"}).empty(200)
     shown = api.work_request(number)
     assert (shown["result"], shown["attempt"], shown["artifacts"]) == ("success", 2, [kept])
     assert api.get(f"artifact/{made}/").status == 200
@@ -165,9 +165,9 @@ def test_who_never_had_it_is_told_so(server: Server, api: Api) -> None:
     with connected(api.by(server.worker_key())) as worker:
         worker.get(number)
         stranger = HandWorker(api.by(server.worker_key()), worker.socket)
-        stranger.complete(number).problem(401)
-        stranger.complete(999_999_999).problem(404)
-        worker.complete(number).empty(200)
+        assert stranger.complete(number).problem(401)
+        assert stranger.complete(999_999_999).problem(404)
+        assert worker.complete(number).empty(200)
 
 
 SOURCE: Json = {"name": "hello", "version": "1", "type": "dpkg", "dsc_fields": {"Files": [{"name": "a.tar.xz"}]}}

@@ -81,7 +81,7 @@ class Api:
         files = {"file.bin": os.urandom(16)} if files is None else files
         made = self.declare(files, **more)
         for path in made["files_to_upload"]:
-            self.upload(made["id"], path, files[path]).empty(201)
+            assert self.upload(made["id"], path, files[path]).empty(201)
         answer: Json = self.get(f"artifact/{made['id']}/").json()
         return answer
 

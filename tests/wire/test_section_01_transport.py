@@ -23,15 +23,15 @@ def test_without_a_key_one_is_anonymous(user: Api, nobody: Api, public: str) -> 
     seen = user.artifact(workspace=public)
     hidden = user.artifact()
     assert nobody.get(f"artifact/{seen['id']}/").status == 200
-    nobody.get(f"artifact/{hidden['id']}/").problem(404)
-    nobody.post("artifact/", {"category": "debusine:test", "data": {}}).problem(403)
-    nobody.post("work-request/", {"task_name": "noop", "task_data": {}}).problem(403)
+    assert nobody.get(f"artifact/{hidden['id']}/").problem(404)
+    assert nobody.post("artifact/", {"category": "debusine:test", "data": {}}).problem(403)
+    assert nobody.post("work-request/", {"task_name": "noop", "task_data": {}}).problem(403)
 
 
 @pytest.mark.parametrize("path", ["artifact", "work-request", "artifact-relation"])
 def test_an_address_ends_with_a_slash(user: Api, path: str) -> None:
     """§1 endpoints end with a slash, artifact/N apart."""
-    user.post(path, {}).problem(404)
+    assert user.post(path, {}).problem(404)
 
 
 @pytest.mark.parametrize("slash", ["/", ""])
@@ -45,14 +45,14 @@ def test_a_disabled_token_is_no_token(server: Server, user: Api) -> None:
     """§1 disabled tokens count as none: 403."""
     name = new_name()
     worker = user.by(server.worker_key(f"{name}.example.org"))
-    worker.ask("GET", "work-request/get-next-for-worker/").empty(204)
+    assert worker.ask("GET", "work-request/get-next-for-worker/").empty(204)
     server.operate("worker disable", name=f"{name}-example-org")
-    worker.ask("GET", "work-request/get-next-for-worker/").problem(403)
+    assert worker.ask("GET", "work-request/get-next-for-worker/").problem(403)
 
 
 def test_an_unknown_key_is_no_token(user: Api) -> None:
     """§1 unknown token: 403."""
-    user.by("0123456789abcdef" * 4).get("work-request/").problem(403)
+    assert user.by("0123456789abcdef" * 4).get("work-request/").problem(403)
 
 
 def test_a_key_has_64_hexadecimal_digits(user: Api) -> None:
@@ -68,7 +68,7 @@ def test_the_scope_may_be_named_or_left_out(user: Api, headers: dict[str, str]) 
 
 def test_another_scope_is_not_there(user: Api) -> None:
     """§1 X-Debusine-Scope: an unknown scope is 404."""
-    user.get("work-request/", X_Debusine_Scope="elsewhere").problem(404)
+    assert user.get("work-request/", X_Debusine_Scope="elsewhere").problem(404)
 
 
 def test_a_request_without_a_workspace_means_the_default_one(user: Api) -> None:
@@ -91,7 +91,7 @@ def test_uploads_downloads_and_workers_need_no_scope(user: Api, worker: HandWork
         {"token": worker.api.key or "", "Content-Range": "bytes 0-9/10"},
         content,
     )
-    answer.empty(201)
+    assert answer.empty(201)
     url = path_of(made["files"]["a"]["url"])
     assert exchange(user.address, "GET", url, {"Token": user.key or ""}).body == content
 
@@ -108,7 +108,7 @@ def test_the_workspace_of_a_workers_artifact_is_that_of_its_work_request(
 def test_a_json_body_says_that_it_is_json(user: Api) -> None:
     """§1 Content-Type application/json on JSON requests."""
     assert user.post("work-request/", {"task_name": "noop", "task_data": {}}).status == 200
-    user.ask("POST", "work-request/", b"{}", {"Content-Type": "text/plain"}).problem(415)
+    assert user.ask("POST", "work-request/", b"{}", {"Content-Type": "text/plain"}).problem(415)
 
 
 def test_the_place_of_the_websockets_is_beside_the_api(idle: Api) -> None:
@@ -143,13 +143,13 @@ def test_who_may_not_is_told_so(user: Api, idle: Api, method: str, path: str, va
         caller = callers[name]
         answer = caller.ask(method, path) if value is None else caller.send(method, path, value)
         assert answer.status in ({403, 404} if name == "worker" else {403}), (name, answer)
-        answer.problem(answer.status)
+        assert answer.problem(answer.status)
 
 
 def test_anybody_may_register(nobody: Api) -> None:
     """§1 permission table: POST worker/register/ needs nothing."""
     value = {"token": os.urandom(32).hex(), "fqdn": f"{new_name()}.example.org", "worker_type": "external"}
-    nobody.post("worker/register/", value).empty(201)
+    assert nobody.post("worker/register/", value).empty(201)
 
 
 def test_a_worker_reads_what_it_was_handed(user: Api, worker: HandWorker) -> None:
@@ -160,4 +160,4 @@ def test_a_worker_reads_what_it_was_handed(user: Api, worker: HandWorker) -> Non
     made = worker.api.declare({}, work_request=work_request)
     assert worker.api.get(f"work-request/{work_request}/").json()["id"] == work_request
     assert worker.api.get(f"artifact/{made['id']}").json()["id"] == made["id"]
-    worker.api.get(f"artifact/{source['id']}").problem(404)
+    assert worker.api.get(f"artifact/{source['id']}").problem(404)

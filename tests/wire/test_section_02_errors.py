@@ -34,7 +34,7 @@ ERRORS: dict[str, Callable[[Api], tuple[Raw, int]]] = {
 def test_an_error_is_a_problem_whatever_its_kind(user: Api, name: str) -> None:
     """§2 Content-Type: application/problem+json, without a charset; title, detail, validation_errors alone."""
     answer, status = ERRORS[name](user)
-    answer.problem(status)
+    assert answer.problem(status)
 
 
 def test_a_wrong_field_is_named_with_a_list_of_sentences(user: Api) -> None:

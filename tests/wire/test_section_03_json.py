@@ -45,7 +45,7 @@ def test_required_fields_have_their_types(user: Api, worker: HandWorker) -> None
     """§3 plain types are never null; a result is a string."""
     work_request = user.submit()["id"]
     worker.get(work_request)
-    worker.complete(work_request).empty(200)
+    assert worker.complete(work_request).empty(200)
     shown = user.work_request(work_request)
     types: dict[str, type[Any]] = {
         "id": int, "url": str, "created_at": str, "status": str, "result": str, "task_type": str, "task_name": str,

@@ -95,12 +95,12 @@ def test_a_time_of_expiry_is_kept(user: Api) -> None:
 def test_a_work_request_is_named_by_workers_only(user: Api) -> None:
     """§4 work_request with a user's token: 403."""
     value = {"category": "debusine:test", "data": {}, "work_request": user.submit()["id"]}
-    user.post("artifact/", value).problem(403)
+    assert user.post("artifact/", value).problem(403)
 
 
 def test_a_worker_names_its_work_request(user: Api, worker: HandWorker) -> None:
     """§4 without work_request and without a user: 403; an unknown one: 400."""
-    worker.api.post("artifact/", {"category": "debusine:test", "data": {}}).problem(403)
+    assert worker.api.post("artifact/", {"category": "debusine:test", "data": {}}).problem(403)
     value = {"category": "debusine:test", "data": {}, "work_request": 999_999_999}
     assert "does not exist" in worker.api.post("artifact/", value).problem(400)["title"]
     work_request = user.submit()["id"]
@@ -111,7 +111,7 @@ def test_a_worker_names_its_work_request(user: Api, worker: HandWorker) -> None:
 
 def test_nobody_makes_artifacts_without_a_token(nobody: Api, public: str) -> None:
     """§4 no right to create in a workspace: 403."""
-    nobody.post("artifact/", {"category": "debusine:test", "data": {}, "workspace": public}).problem(403)
+    assert nobody.post("artifact/", {"category": "debusine:test", "data": {}, "workspace": public}).problem(403)
 
 
 def test_content_of_the_same_workspace_is_not_sent_again(user: Api) -> None:
@@ -119,7 +119,7 @@ def test_content_of_the_same_workspace_is_not_sent_again(user: Api) -> None:
     content = os.urandom(20)
     half = user.declare({"a": content})
     assert user.declare({"b": content})["files_to_upload"] == ["b"]  # nobody has sent it yet
-    user.upload(half["id"], "a", content).empty(201)
+    assert user.upload(half["id"], "a", content).empty(201)
     assert user.declare({"c": content, "d": content})["files_to_upload"] == []
 
 
@@ -137,13 +137,13 @@ def test_empty_files_are_complete_from_the_start(user: Api) -> None:
     assert made["files_to_upload"] == ["full"]
     assert made["files"]["empty"]["checksums"] == {"sha256": EMPTY}
     empty = user.get(path_of(made["files"]["empty"]["url"]))
-    empty.empty(200)
+    assert empty.empty(200)
 
 
 def test_an_empty_file_has_the_hash_of_nothing(user: Api) -> None:
     """§4 an empty file with another hash is refused."""
     file = {"size": 0, "checksums": {"sha256": "0" * 64}, "type": "file"}
-    user.post("artifact/", {"category": "debusine:test", "data": {}, "files": {"a": file}}).problem(400)
+    assert user.post("artifact/", {"category": "debusine:test", "data": {}, "files": {"a": file}}).problem(400)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_content_types_are_kept_and_only_safe_ones_served(user: Api, sent: str |
     content = os.urandom(8)
     file = {**described({"a": content})["a"], "content_type": sent}
     made = user.post("artifact/", {"category": "debusine:test", "data": {}, "files": {"a": file}}).json(201)
-    user.upload(made["id"], "a", content).empty(201)
+    assert user.upload(made["id"], "a", content).empty(201)
     assert made["files"]["a"].get("content_type") == sent
     assert user.get(path_of(made["files"]["a"]["url"])).header("Content-Type") == served
 
@@ -178,7 +178,7 @@ def test_content_types_are_kept_and_only_safe_ones_served(user: Api, sent: str |
 @pytest.mark.parametrize("slash", ["/", ""])
 def test_an_unknown_artifact_is_a_problem(user: Api, slash: str) -> None:
     """§4 GET artifact/N 404."""
-    user.get(f"artifact/999999999{slash}").problem(404)
+    assert user.get(f"artifact/999999999{slash}").problem(404)
 
 
 def test_the_worker_is_recorded_by_its_work_request(user: Api, worker: HandWorker) -> None:
@@ -186,5 +186,5 @@ def test_the_worker_is_recorded_by_its_work_request(user: Api, worker: HandWorke
     work_request = user.submit()["id"]
     worker.get(work_request)
     made = worker.api.declare({}, work_request=work_request)
-    worker.complete(work_request).empty(200)
+    assert worker.complete(work_request).empty(200)
     assert user.work_request(work_request)["artifacts"] == [made["id"]]

@@ -19,7 +19,7 @@ def test_a_probe_of_a_new_file_says_that_nothing_is_here(user: Api) -> None:
     """§5 (a) 206 + Range: bytes=0-0, a body of no bytes."""
     made = user.declare({"a": b"12345678"[: os.urandom(1)[0] % 8 + 1] + os.urandom(8)})
     answer = user.probe(made["id"], "a", made["files"]["a"]["size"])
-    answer.empty(206)
+    assert answer.empty(206)
     assert answer.header("Range") == "bytes=0-0"
     assert answer.all("Content-Range") == []
 
@@ -36,7 +36,7 @@ def test_a_probe_counts_the_bytes_that_are_here(user: Api) -> None:
     made = user.declare({"a": content})
     user.upload(made["id"], "a", content[:4], 0, 10)
     answer = user.probe(made["id"], "a", 10)
-    answer.empty(206)
+    assert answer.empty(206)
     match = RECEIVED.fullmatch(answer.header("Range"))
     assert match is not None
     assert match[2] == "4"
@@ -46,25 +46,25 @@ def test_a_probe_of_a_complete_file(user: Api) -> None:
     """§5 (a) 200, empty; §20 probe of a complete file: 200."""
     content = os.urandom(10)
     made = user.artifact({"a": content})
-    user.probe(made["id"], "a", 10).empty(200)
+    assert user.probe(made["id"], "a", 10).empty(200)
 
 
 def test_a_probe_with_another_size(user: Api) -> None:
     """§5 (a) 400: the size differs from the artifact's."""
     made = user.declare({"a": os.urandom(10)})
-    user.probe(made["id"], "a", 11).problem(400)
+    assert user.probe(made["id"], "a", 11).problem(400)
 
 
 @pytest.mark.parametrize("path", ["b", "a/b", "a%20"])
 def test_a_probe_of_a_path_that_is_not_there(user: Api, path: str) -> None:
     """§5 (a) 404: no such path."""
     made = user.declare({"a": os.urandom(10)})
-    user.ask("PUT", f"artifact/{made['id']}/files/{path}/", b"", {"Content-Range": "bytes */10"}).problem(404)
+    assert user.ask("PUT", f"artifact/{made['id']}/files/{path}/", b"", {"Content-Range": "bytes */10"}).problem(404)
 
 
 def test_a_probe_of_an_artifact_that_is_not_there(user: Api) -> None:
     """§5 (a) 404: no such artifact."""
-    user.probe(999_999_999, "a", 10).problem(404)
+    assert user.probe(999_999_999, "a", 10).problem(404)
 
 
 def test_chunks_are_answered_by_how_far_the_file_is(user: Api) -> None:
@@ -72,12 +72,12 @@ def test_chunks_are_answered_by_how_far_the_file_is(user: Api) -> None:
     content = os.urandom(30)
     made = user.declare({"a": content})
     first = user.upload(made["id"], "a", content[:10], 0, 30)
-    first.empty(200)
+    assert first.empty(200)
     assert first.header("Range") == "bytes=0-10"
     second = user.upload(made["id"], "a", content[10:20], 10, 30)
-    second.empty(200)
+    assert second.empty(200)
     assert second.header("Range") == "bytes=0-20"
-    user.upload(made["id"], "a", content[20:], 20, 30).empty(201)
+    assert user.upload(made["id"], "a", content[20:], 20, 30).empty(201)
     assert user.get(f"artifact/{made['id']}/").json()["files_to_upload"] == []
 
 
@@ -85,15 +85,15 @@ def test_a_file_comes_in_one_request_without_a_range(user: Api) -> None:
     """§5 (b) a PUT without Content-Range is the whole file: 201."""
     content = os.urandom(30)
     made = user.declare({"a": content})
-    user.ask("PUT", file_path(made["id"], "a"), content).empty(201)
+    assert user.ask("PUT", file_path(made["id"], "a"), content).empty(201)
 
 
 def test_a_complete_file_may_come_again(user: Api) -> None:
     """§5 (b) 201 also when it was complete before."""
     content = os.urandom(30)
     made = user.artifact({"a": content})
-    user.upload(made["id"], "a", content).empty(201)
-    user.upload(made["id"], "a", content[10:], 10, 30).empty(201)
+    assert user.upload(made["id"], "a", content).empty(201)
+    assert user.upload(made["id"], "a", content[10:], 10, 30).empty(201)
 
 
 def test_the_client_as_it_is_sends_fifty_mebibytes_at_once(user: Api) -> None:
@@ -104,7 +104,7 @@ def test_the_client_as_it_is_sends_fifty_mebibytes_at_once(user: Api) -> None:
     number, size = made["id"], len(content)
     assert user.probe(number, "large.bin", size).header("Range") == "bytes=0-0"
     assert user.upload(number, "large.bin", content[:chunk], 0, size).header("Range") == "bytes=0-52428800"
-    user.upload(number, "large.bin", content[chunk:], chunk, size).empty(201)
+    assert user.upload(number, "large.bin", content[chunk:], chunk, size).empty(201)
 
 
 def test_other_bytes_than_declared(user: Api) -> None:
@@ -112,9 +112,9 @@ def test_other_bytes_than_declared(user: Api) -> None:
     content = os.urandom(20)
     made = user.declare({"a": content})
     user.upload(made["id"], "a", bytes(10), 0, 20)
-    user.upload(made["id"], "a", content[10:], 10, 20).problem(409)
+    assert user.upload(made["id"], "a", content[10:], 10, 20).problem(409)
     assert user.probe(made["id"], "a", 20).header("Range") == "bytes=0-0"
-    user.upload(made["id"], "a", content).empty(201)
+    assert user.upload(made["id"], "a", content).empty(201)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,9 @@ def test_a_wrong_chunk_changes_nothing(user: Api, span: str, length: int) -> Non
     content = os.urandom(20)
     made = user.declare({"a": content})
     user.upload(made["id"], "a", content[:4], 0, 20)
-    user.ask("PUT", file_path(made["id"], "a"), content[:length].ljust(length), {"Content-Range": span}).problem(400)
+    assert user.ask("PUT", file_path(made["id"], "a"), content[:length].ljust(length), {"Content-Range": span}).problem(
+        400
+    )
     assert user.probe(made["id"], "a", 20).header("Range") == "bytes=0-4"
 
 
@@ -150,7 +152,7 @@ def test_a_chunk_may_overlap_what_is_here(user: Api) -> None:
     user.upload(made["id"], "a", content[:10], 0, 20)
     assert user.upload(made["id"], "a", content[:10], 0, 20).header("Range") == "bytes=0-10"
     assert user.upload(made["id"], "a", content[5:15], 5, 20).header("Range") == "bytes=0-15"
-    user.upload(made["id"], "a", content[15:], 15, 20).empty(201)
+    assert user.upload(made["id"], "a", content[15:], 15, 20).empty(201)
 
 
 def test_a_chunk_that_breaks_off_may_be_sent_again(user: Api) -> None:
@@ -162,7 +164,7 @@ def test_a_chunk_that_breaks_off_may_be_sent_again(user: Api) -> None:
     headers = {"Token": user.key or "", "Content-Range": "bytes 4-19/20", "Content-Length": "16"}
     with socket.create_connection(user.address) as connection:
         connection.sendall(request_bytes(user.address, "PUT", target, headers, None) + content[4:9])
-    user.upload(made["id"], "a", content[4:], 4, 20).empty(201)
+    assert user.upload(made["id"], "a", content[4:], 4, 20).empty(201)
 
 
 def test_an_upload_without_a_content_type_is_taken(user: Api) -> None:
@@ -170,7 +172,7 @@ def test_an_upload_without_a_content_type_is_taken(user: Api) -> None:
     content = os.urandom(5)
     made = user.declare({"a": content})
     headers = {"Token": user.key or "", "Content-Range": "bytes 0-4/5"}
-    exchange(user.address, "PUT", f"/api/1.0/{file_path(made['id'], 'a')}", headers, content).empty(201)
+    assert exchange(user.address, "PUT", f"/api/1.0/{file_path(made['id'], 'a')}", headers, content).empty(201)
 
 
 def test_a_client_may_ask_whether_it_shall_go_on(user: Api) -> None:
@@ -183,7 +185,7 @@ def test_a_client_may_ask_whether_it_shall_go_on(user: Api) -> None:
         connection.sendall(request_bytes(user.address, "PUT", target, headers, None))
         assert connection.recv(25) == b"HTTP/1.1 100 Continue\r\n\r\n"
         connection.sendall(content)
-        read_answer(connection).empty(201)
+        assert read_answer(connection).empty(201)
 
 
 @pytest.mark.parametrize("path", ["a b+é.txt", "sub/b.txt", "sub dir/100%/x.txt", "a;b=c.txt", "~a'b(c)!*"])
@@ -191,14 +193,14 @@ def test_paths_are_percent_encoded_and_keep_their_slashes(user: Api, path: str) 
     """§5 files/PATH/: spaces, plus, UTF-8 encoded, slashes kept, one slash at the end."""
     content = path.encode() + os.urandom(4)
     made = user.declare({path: content})
-    user.upload(made["id"], path, content).empty(201)
+    assert user.upload(made["id"], path, content).empty(201)
     assert user.probe(made["id"], path, len(content)).status == 200
 
 
 def test_the_last_slash_belongs_to_the_address(user: Api) -> None:
     """§5 files/PATH/ always ends with a slash."""
     made = user.declare({"a": os.urandom(4)})
-    user.ask("PUT", f"artifact/{made['id']}/files/a", b"", {"Content-Range": "bytes */4"}).problem(404)
+    assert user.ask("PUT", f"artifact/{made['id']}/files/a", b"", {"Content-Range": "bytes */4"}).problem(404)
 
 
 def test_an_upload_goes_on_after_the_server_was_started_again(server: Server, user: Api) -> None:
@@ -210,7 +212,7 @@ def test_an_upload_goes_on_after_the_server_was_started_again(server: Server, us
     server.kill()
     server.start()
     assert user.probe(made["id"], "a", 20).header("Range") == "bytes=0-7"
-    user.upload(made["id"], "a", content[7:], 7, 20).empty(201)
+    assert user.upload(made["id"], "a", content[7:], 7, 20).empty(201)
 
 
 def test_416_does_not_happen(user: Api) -> None:
@@ -226,7 +228,7 @@ def test_anybody_else_does_not_send_files(server: Server, user: Api, nobody: Api
     made = user.declare({"a": content})
     assert nobody.upload(made["id"], "a", content).status in {403, 404}
     stranger = user.by(server.worker_key(f"{new_name()}.example.org"))
-    stranger.upload(made["id"], "a", content).problem(404)
+    assert stranger.upload(made["id"], "a", content).problem(404)
 
 
 def test_what_was_declared_is_what_is_kept(user: Api) -> None:

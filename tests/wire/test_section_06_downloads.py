@@ -60,7 +60,7 @@ def test_the_members_of_an_archive(user: Api) -> None:
     files = {"a": os.urandom(10), "sub/b c+é": os.urandom(10), "empty": b""}
     made = user.declare({**files, "missing": os.urandom(4)})
     for path in ("a", "sub/b c+é"):
-        user.upload(made["id"], path, files[path]).empty(201)
+        assert user.upload(made["id"], path, files[path]).empty(201)
     answer = archive(user, made["id"])
     assert members(answer) == files
     with tarfile.open(fileobj=io.BytesIO(answer.body), mode="r:gz") as opened:
@@ -120,7 +120,7 @@ def test_a_part_that_is_not_in_the_file(user: Api, asked: str) -> None:
     """§6 out of bounds: 416; §20 bad Range: 416."""
     made = user.artifact({"a": os.urandom(100)})
     answer = user.get(path_of(made["files"]["a"]["url"]), Range=asked)
-    answer.problem(416)
+    assert answer.problem(416)
     assert answer.header("Content-Range") == "bytes */100"
 
 
@@ -136,14 +136,14 @@ def test_a_malformed_range_is_ignored(user: Api, asked: str) -> None:
 def test_a_file_that_has_not_come_yet(user: Api) -> None:
     """§6 incomplete file: 404."""
     made = user.declare({"a": os.urandom(5), "b": os.urandom(5)})
-    user.get(path_of(made["files"]["a"]["url"])).problem(404)
+    assert user.get(path_of(made["files"]["a"]["url"])).problem(404)
 
 
 @pytest.mark.parametrize("path", ["download/nothing", "download/nothing?archive=tar.gz"])
 def test_a_path_that_is_not_there(user: Api, path: str) -> None:
     """§6 no such path: 404."""
     made = user.artifact()
-    user.get(f"/debusine/System/artifact/{made['id']}/{path}").problem(404)
+    assert user.get(f"/debusine/System/artifact/{made['id']}/{path}").problem(404)
 
 
 def test_everybody_downloads_from_a_public_workspace(user: Api, nobody: Api, public: str) -> None:
@@ -156,8 +156,8 @@ def test_everybody_downloads_from_a_public_workspace(user: Api, nobody: Api, pub
 def test_nobody_downloads_from_a_private_one(user: Api, nobody: Api) -> None:
     """§6 private workspace: hidden, 404."""
     made = user.artifact({"a": b"secret"})
-    nobody.get(path_of(made["files"]["a"]["url"])).problem(404)
-    nobody.get(path_of(made["download_tar_gz_url"])).problem(404)
+    assert nobody.get(path_of(made["files"]["a"]["url"])).problem(404)
+    assert nobody.get(path_of(made["download_tar_gz_url"])).problem(404)
 
 
 def test_a_large_archive_is_whole(user: Api) -> None:

@@ -36,7 +36,7 @@ def test_an_artifact_of_which_bytes_are_missing(user: Api, end: str) -> None:
 def test_an_artifact_that_is_not_there(user: Api, end: str) -> None:
     """§7 unknown artifact in a relation: 404."""
     value = {"artifact": user.artifact()["id"], "target": user.artifact()["id"], "type": "extends", end: 999_999_999}
-    user.post("artifact-relation/", value).problem(404)
+    assert user.post("artifact-relation/", value).problem(404)
 
 
 def test_relations_are_listed_as_a_bare_array(user: Api) -> None:
@@ -57,16 +57,16 @@ def test_relations_are_listed_as_a_bare_array(user: Api) -> None:
 )
 def test_whose_relations_must_be_said(user: Api, query: str, status: int) -> None:
     """§7 GET: neither given 400, unknown 404."""
-    user.get(f"artifact-relation/{query}").problem(status)
+    assert user.get(f"artifact-relation/{query}").problem(status)
 
 
 def test_a_relation_goes_away(user: Api) -> None:
     """§7 DELETE artifact-relation/N/: 204; gone it is 404."""
     value = {"artifact": user.artifact()["id"], "target": user.artifact()["id"], "type": "extends"}
     made = user.post("artifact-relation/", value).json(201)
-    user.delete(f"artifact-relation/{made['id']}/").empty(204)
+    assert user.delete(f"artifact-relation/{made['id']}/").empty(204)
     assert user.get(f"artifact-relation/?artifact={value['artifact']}").json() == []
-    user.delete(f"artifact-relation/{made['id']}/").problem(404)
+    assert user.delete(f"artifact-relation/{made['id']}/").problem(404)
 
 
 def test_a_worker_relates_what_it_made_to_itself_and_to_its_inputs(user: Api, worker: HandWorker) -> None:

@@ -120,7 +120,7 @@ def test_other_reactions_are_refused(user: Api, reactions: object) -> None:
 
 def test_nobody_submits_without_a_right(nobody: Api, public: str) -> None:
     """§8 POST: no right 403."""
-    nobody.post("work-request/", {"task_name": "noop", "task_data": {}, "workspace": public}).problem(403)
+    assert nobody.post("work-request/", {"task_name": "noop", "task_data": {}, "workspace": public}).problem(403)
 
 
 def test_a_list_is_followed_page_by_page_newest_first(user: Api) -> None:
@@ -154,7 +154,7 @@ def test_each_of_a_list_is_a_whole_representation(user: Api) -> None:
 
 def test_an_unknown_work_request(user: Api) -> None:
     """§8 GET work-request/N/ 404, a problem."""
-    user.get("work-request/999999999/").problem(404)
+    assert user.get("work-request/999999999/").problem(404)
 
 
 def test_work_goes_from_pending_to_completed(user: Api, worker: HandWorker) -> None:
@@ -166,7 +166,7 @@ def test_work_goes_from_pending_to_completed(user: Api, worker: HandWorker) -> N
     assert running["started_at"] is not None
     assert isinstance(running["worker"], int)
     made = [worker.api.declare({}, work_request=number)["id"] for _ in range(2)]
-    worker.complete(number).empty(200)
+    assert worker.complete(number).empty(200)
     done = user.work_request(number)
     assert (done["status"], done["result"], done["artifacts"]) == ("completed", "success", made)
     started, completed = (datetime.fromisoformat(done[key]) for key in ("started_at", "completed_at"))
@@ -178,7 +178,7 @@ def test_every_result_is_kept(user: Api, worker: HandWorker, result: str) -> Non
     """§8 result ∈ success, failure, error, skipped."""
     number = user.submit()["id"]
     worker.get(number)
-    worker.complete(number, result).empty(200)
+    assert worker.complete(number, result).empty(200)
     assert user.work_request(number)["result"] == result
 
 
@@ -188,7 +188,7 @@ def test_a_priority_is_adjusted_by_its_creator_down_and_by_a_superuser_both_ways
     assert (
         user.send("PATCH", f"work-request/{number}/", {"priority_adjustment": -5}).json()["priority_adjustment"] == -5
     )
-    user.send("PATCH", f"work-request/{number}/", {"priority_adjustment": 5}).problem(403)
+    assert user.send("PATCH", f"work-request/{number}/", {"priority_adjustment": 5}).problem(403)
     assert chief.send("PATCH", f"work-request/{number}/", {"priority_adjustment": 5}).json() == user.work_request(
         number
     )
@@ -206,7 +206,7 @@ def test_nothing_else_is_changed(user: Api, value: object) -> None:
 def test_what_is_not_there_is_not_changed(user: Api, path: str) -> None:
     """§8 PATCH, retry, abort of an unknown one: 404."""
     method, value = ("PATCH", {"priority_adjustment": 0}) if not path else ("POST", {})
-    user.send(method, f"work-request/999999999/{path}", value).problem(404)
+    assert user.send(method, f"work-request/999999999/{path}", value).problem(404)
 
 
 @pytest.mark.parametrize("status", ["pending", "running"])
@@ -271,10 +271,10 @@ def end(user: Api, worker: HandWorker, how: str) -> int:
     number = int(user.submit()["id"])
     worker.get(number)
     if how == "aborted":
-        user.post(f"work-request/{number}/abort/", {}).json()
-        worker.complete(number).empty(200)
+        assert user.post(f"work-request/{number}/abort/", {}).json()
+        assert worker.complete(number).empty(200)
     elif how != "running":
-        worker.complete(number, "success" if how == "completed" else how).empty(200)
+        assert worker.complete(number, "success" if how == "completed" else how).empty(200)
     return number
 
 

@@ -28,7 +28,7 @@ def done(user: Api, worker: HandWorker, result: str = "success", **more: object)
     """A work request that has ended."""
     number = int(user.submit(**more)["id"])  # type: ignore[arg-type]
     worker.get(number)
-    worker.complete(number, result).empty(200)
+    assert worker.complete(number, result).empty(200)
     return number
 
 
@@ -51,7 +51,7 @@ def test_skipped_and_aborted_ones_are_not_told(user: Api, worker: HandWorker) ->
     with watching(user) as socket:
         done(user, worker, "skipped")
         aborted = user.submit()["id"]
-        user.post(f"work-request/{aborted}/abort/", {}).json()
+        assert user.post(f"work-request/{aborted}/abort/", {}).json()
         told = done(user, worker)
         assert socket.hear()["work_request_id"] == told
 

@@ -24,19 +24,19 @@ def row(server: Server, name: str) -> Any:
 def test_a_registration_makes_a_worker_that_is_not_enabled(server: Server, nobody: Api) -> None:
     """§10 register: 201; a disabled token, the name a slug of the fqdn."""
     value = registration()
-    nobody.post("worker/register/", value).empty(201)
+    assert nobody.post("worker/register/", value).empty(201)
     name = value["fqdn"].replace(".", "-")
     assert row(server, name)["enabled"] is False
-    nobody.by(value["token"]).get("work-request/get-next-for-worker/").problem(403)
+    assert nobody.by(value["token"]).get("work-request/get-next-for-worker/").problem(403)
     server.operate("worker enable", name=name)
-    nobody.by(value["token"]).get("work-request/get-next-for-worker/").empty(204)
+    assert nobody.by(value["token"]).get("work-request/get-next-for-worker/").empty(204)
 
 
 def test_names_that_clash_are_numbered(server: Server, nobody: Api) -> None:
     """§10 register: -2, -3 on a clash."""
     fqdn = f"{new_name()}.example.org"
     for _ in range(3):
-        nobody.post("worker/register/", registration(fqdn=fqdn)).empty(201)
+        assert nobody.post("worker/register/", registration(fqdn=fqdn)).empty(201)
     name = fqdn.replace(".", "-")
     assert {f"{name}{suffix}" for suffix in ("", "-2", "-3")} <= {row["name"] for row in server.operate("worker list")}
 
@@ -45,7 +45,7 @@ def test_names_that_clash_are_numbered(server: Server, nobody: Api) -> None:
 def test_the_type_of_a_worker(nobody: Api, kind: str | None) -> None:
     """§10 register: worker_type ∈ external, signing, celery; external when it is not there."""
     value = registration(worker_type=kind)
-    nobody.post("worker/register/", {key: item for key, item in value.items() if item is not None}).empty(201)
+    assert nobody.post("worker/register/", {key: item for key, item in value.items() if item is not None}).empty(201)
 
 
 @pytest.mark.parametrize(
@@ -58,17 +58,17 @@ def test_a_registration_that_does_not_fit(nobody: Api, changes: dict[str, Any]) 
 
 def test_the_longest_that_fits(nobody: Api) -> None:
     """§10 register: token ≤ 64 characters, fqdn ≤ 400."""
-    nobody.post("worker/register/", registration(fqdn=".".join(["x" * 49] * 8))).empty(201)
+    assert nobody.post("worker/register/", registration(fqdn=".".join(["x" * 49] * 8))).empty(201)
 
 
 def test_metadata_is_taken_with_204(idle: Api) -> None:
     """§10 PUT worker/dynamic-metadata/ 204."""
-    idle.put("worker/dynamic-metadata/", dict(METADATA)).empty(204)
+    assert idle.put("worker/dynamic-metadata/", dict(METADATA)).empty(204)
 
 
 def test_no_work_is_204(worker: HandWorker) -> None:
     """§10 GET get-next-for-worker/ 204, empty."""
-    worker.ask_for_work().empty(204)
+    assert worker.ask_for_work().empty(204)
 
 
 def test_work_is_200_with_what_the_worker_needs(user: Api, worker: HandWorker) -> None:
@@ -94,7 +94,7 @@ def test_only_one_that_is_assigned_to_this_worker_is_handed_out(user: Api, idle:
         number = user.submit()["id"]
         worker.socket.until("work_request_available")
         other = user.by(server.worker_key())
-        other.get("work-request/get-next-for-worker/").empty(204)
+        assert other.get("work-request/get-next-for-worker/").empty(204)
         assert worker.ask_for_work().json()["id"] == number
 
 
@@ -103,7 +103,7 @@ def test_who_asks_again_had_nothing_any_more(user: Api, worker: HandWorker) -> N
     number = user.submit()["id"]
     assert worker.get(number)["attempt"] == 1
     assert give_back_and_get(worker, number)["attempt"] == 2
-    worker.complete(number).empty(200)
+    assert worker.complete(number).empty(200)
     assert user.work_request(number)["result"] == "success"
 
 
@@ -112,7 +112,7 @@ def test_what_was_lost_three_times_is_over(user: Api, worker: HandWorker) -> Non
     number = user.submit()["id"]
     worker.get(number)
     assert [give_back_and_get(worker, number)["attempt"] for _ in range(2)] == [2, 3]
-    worker.ask_for_work().empty(204)
+    assert worker.ask_for_work().empty(204)
     shown = user.work_request(number)
     assert (shown["status"], shown["result"]) == ("completed", "error")
 
@@ -142,7 +142,7 @@ def test_the_end_is_taken_with_200_and_no_body(user: Api, worker: HandWorker, mo
     """§10 PUT completed/ 200, EMPTY; every key of output_data."""
     number = user.submit()["id"]
     worker.get(number)
-    worker.complete(number, "success", **more).empty(200)
+    assert worker.complete(number, "success", **more).empty(200)
     assert user.work_request(number)["result"] == "success"
 
 
@@ -153,13 +153,13 @@ def test_an_end_that_does_not_fit(user: Api, worker: HandWorker, value: object) 
     """§10 PUT completed/ 400: invalid body."""
     number = user.submit()["id"]
     worker.get(number)
-    worker.api.put(f"work-request/{number}/completed/", value).problem(400)
+    assert worker.api.put(f"work-request/{number}/completed/", value).problem(400)
     assert user.work_request(number)["status"] == "running"
 
 
 def test_the_end_of_what_is_not_there(worker: HandWorker) -> None:
     """§10 PUT completed/ 404: unknown."""
-    worker.complete(999_999_999).problem(404)
+    assert worker.complete(999_999_999).problem(404)
 
 
 def test_the_end_of_what_was_never_its_own(server: Server, user: Api, worker: HandWorker) -> None:
@@ -167,7 +167,7 @@ def test_the_end_of_what_was_never_its_own(server: Server, user: Api, worker: Ha
     number = user.submit()["id"]
     worker.get(number)
     stranger = user.by(server.worker_key())
-    stranger.put(f"work-request/{number}/completed/", {"result": "success"}).problem(401)
+    assert stranger.put(f"work-request/{number}/completed/", {"result": "success"}).problem(401)
     assert user.work_request(number)["status"] == "running"
 
 
@@ -175,9 +175,9 @@ def test_the_end_of_what_has_ended(user: Api, worker: HandWorker) -> None:
     """§10 PUT completed/: neither pending nor running: 200, and nothing changes."""
     number = user.submit()["id"]
     worker.get(number)
-    worker.complete(number, "failure").empty(200)
+    assert worker.complete(number, "failure").empty(200)
     before = user.work_request(number)
-    worker.complete(number, "success").empty(200)
+    assert worker.complete(number, "success").empty(200)
     assert user.work_request(number) == before
 
 
@@ -185,9 +185,9 @@ def test_the_end_of_what_was_aborted(user: Api, worker: HandWorker) -> None:
     """§10 PUT completed/ after an abort: 200, EMPTY; the worker lives on."""
     number = user.submit()["id"]
     worker.get(number)
-    user.post(f"work-request/{number}/abort/", {}).json()
+    assert user.post(f"work-request/{number}/abort/", {}).json()
     before = user.work_request(number)
-    worker.complete(number).empty(200)
+    assert worker.complete(number).empty(200)
     assert user.work_request(number) == before
 
 

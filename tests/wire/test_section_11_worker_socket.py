@@ -44,7 +44,7 @@ def test_a_worker_that_is_enabled_meanwhile_gets_in_the_next_time(server: Server
     """§11 the order on the wire: rejected … enabled, connected, asked, metadata 204, work, 200, artifact 201, 200."""
     name = new_name()
     registration = {"token": "ab" * 28 + name[1:], "fqdn": f"{name}.example.org", "worker_type": "external"}
-    user.by(None).post("worker/register/", registration).empty(201)
+    assert user.by(None).post("worker/register/", registration).empty(201)
     worker = user.by(str(registration["token"]))
     with opened(worker.address, CONNECT, {"token": worker.key or ""}) as socket:
         assert "reason_code" in socket.hear()
@@ -54,7 +54,7 @@ def test_a_worker_that_is_enabled_meanwhile_gets_in_the_next_time(server: Server
     with connected(worker) as enabled:
         enabled.get(number)
         worker.declare({}, "debusine:work-request-debug-logs", work_request=number, workspace="System")
-        enabled.complete(number).empty(200)
+        assert enabled.complete(number).empty(200)
     assert user.work_request(number)["result"] == "success"
 
 
@@ -142,7 +142,7 @@ def test_debug_logs_with_no_files_are_taken(user: Api, worker: HandWorker) -> No
     handed = worker.get(number)
     fetched = handed["dynamic_task_data"]["input_artifact_id"]
     assert worker.api.get(f"artifact/{fetched}").json()["category"] == "debian:package-build-log"
-    worker.api.get(f"artifact/{source['id']}").problem(404)  # no input of this work request
+    assert worker.api.get(f"artifact/{source['id']}").problem(404)  # no input of this work request
     value = {
         "category": "debusine:work-request-debug-logs",
         "workspace": "System",
@@ -154,7 +154,7 @@ def test_debug_logs_with_no_files_are_taken(user: Api, worker: HandWorker) -> No
     made = worker.api.post("artifact/", value).json(201)
     assert made["files_to_upload"] == []
     relation = {"artifact": made["id"], "target": fetched, "type": "relates-to"}
-    worker.api.post("artifact-relation/", relation).json(201)
+    assert worker.api.post("artifact-relation/", relation).json(201)
 
 
 def log(user: Api) -> int:

@@ -21,7 +21,7 @@ def test_the_older_of_two_comes_first(user: Api, idle: Api) -> None:
     with connected(idle) as worker:
         for number in (older, newer):
             worker.get(number)
-            worker.complete(number).empty(200)
+            assert worker.complete(number).empty(200)
 
 
 def test_the_higher_priority_comes_first(server: Server, user: Api, idle: Api) -> None:
@@ -29,11 +29,11 @@ def test_the_higher_priority_comes_first(server: Server, user: Api, idle: Api) -
     low, usual, high = (user.submit()["id"] for _ in range(3))
     chief = user.by(server.user_key(superuser=True))
     for number, priority in ((low, -5), (high, 5)):
-        chief.send("PATCH", f"work-request/{number}/", {"priority_adjustment": priority}).json()
+        assert chief.send("PATCH", f"work-request/{number}/", {"priority_adjustment": priority}).json()
     with connected(idle) as worker:
         for number in (high, usual, low):
             worker.get(number)
-            worker.complete(number).empty(200)
+            assert worker.complete(number).empty(200)
 
 
 def test_a_worker_has_one_at_a_time(user: Api, worker: HandWorker) -> None:
@@ -41,15 +41,15 @@ def test_a_worker_has_one_at_a_time(user: Api, worker: HandWorker) -> None:
     first, second = (user.submit()["id"] for _ in range(2))
     worker.get(first)
     assert user.work_request(second)["worker"] is None
-    worker.complete(first).empty(200)
+    assert worker.complete(first).empty(200)
     worker.get(second)
 
 
 def test_a_worker_is_free_only_while_it_is_connected(user: Api, idle: Api) -> None:
     """§12 free worker: connected."""
     number = user.submit()["id"]
-    idle.put("worker/dynamic-metadata/", dict(METADATA)).empty(204)
-    idle.get("work-request/get-next-for-worker/").empty(204)
+    assert idle.put("worker/dynamic-metadata/", dict(METADATA)).empty(204)
+    assert idle.get("work-request/get-next-for-worker/").empty(204)
     with connected(idle) as worker:
         worker.get(number)
 
@@ -58,7 +58,7 @@ def test_new_metadata_count_at_once(user: Api, idle: Api) -> None:
     """§12 the scheduler runs after each change of a worker, also of its metadata."""
     number = user.submit()["id"]
     with connected(idle, {**MACHINE, "lintian:version": 1}) as worker:
-        worker.ask_for_work().empty(204)
+        assert worker.ask_for_work().empty(204)
         worker.tell_metadata()
         worker.get(number)
 
@@ -78,7 +78,7 @@ def test_a_worker_that_does_not_fit_gets_nothing(server: Server, user: Api, idle
     metadata = {key: value for key, value in {**METADATA, **lacking}.items() if value is not None}
     with connected(idle, metadata) as unfit, connected(user.by(server.worker_key())) as fit:
         fit.get(number)  # whoever could have had it first did not get it
-        unfit.ask_for_work().empty(204)
+        assert unfit.ask_for_work().empty(204)
 
 
 def test_a_worker_of_another_architecture_gets_nothing(server: Server, user: Api, idle: Api) -> None:
@@ -87,7 +87,7 @@ def test_a_worker_of_another_architecture_gets_nothing(server: Server, user: Api
     with connected(idle, {**METADATA, "system:architectures": ["amd64"]}) as unfit:
         with connected(user.by(server.worker_key())) as fit:
             fit.get(number)
-        unfit.ask_for_work().empty(204)
+        assert unfit.ask_for_work().empty(204)
 
 
 def test_an_assigned_one_is_pending_still(user: Api, worker: HandWorker) -> None:
@@ -114,9 +114,9 @@ def test_an_abort_is_not_told_to_a_foreign_worker(user: Api, worker: HandWorker)
     """§12 abort: the worker hears nothing, goes on, uploads, reports; then it is free."""
     number = user.submit()["id"]
     worker.get(number)
-    user.post(f"work-request/{number}/abort/", {}).json()
+    assert user.post(f"work-request/{number}/abort/", {}).json()
     late = worker.api.declare({}, "debusine:work-request-debug-logs", work_request=number)
-    worker.complete(number).empty(200)
+    assert worker.complete(number).empty(200)
     next_one = user.submit()["id"]
     worker.get(next_one)
     assert user.work_request(number)["artifacts"] == []
@@ -127,7 +127,7 @@ def test_a_worker_whose_work_was_aborted_is_busy_until_it_says_so(user: Api, wor
     """§12, §20 busy after an abort until completed/ or the next get-next."""
     number = user.submit()["id"]
     worker.get(number)
-    user.post(f"work-request/{number}/abort/", {}).json()
+    assert user.post(f"work-request/{number}/abort/", {}).json()
     waiting = user.submit()["id"]
     assert user.work_request(waiting)["worker"] is None
     answer = worker.ask_for_work()
@@ -157,7 +157,7 @@ def test_an_end_is_mailed(
     reaction = {"action": "send-notification", "channel": channel, "data": data}
     number = user.submit(event_reactions={event: [reaction]})["id"]
     worker.get(number)
-    worker.complete(number, result).empty(200)
+    assert worker.complete(number, result).empty(200)
     envelope, message = mail.next(subject.format(number))
     assert envelope == recipients
     assert (message["From"], message["To"]) == ("farm@example.org", recipients[0])

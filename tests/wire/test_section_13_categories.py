@@ -145,7 +145,7 @@ def test_unknown_keys_do_not_fit_any_category(user: Api, category: str) -> None:
 )
 def test_files_that_do_not_go_with_a_category(user: Api, category: str, files: list[str]) -> None:
     """§13 files rule of each category."""
-    user.post("artifact/", declaration(category, GOOD[category][0], files)).problem(400)
+    assert user.post("artifact/", declaration(category, GOOD[category][0], files)).problem(400)
 
 
 @pytest.mark.parametrize("category", ["debian:nothing", "test", "", "Debian:Upload"])
@@ -176,4 +176,4 @@ def test_a_source_only_upload_has_no_binary_package(user: Api) -> None:
     value = declaration(
         "debian:upload", {"type": "dpkg", "changes_fields": mixed}, ["a_1.changes", "a_1.dsc", "a_1_amd64.deb"]
     )
-    user.post("artifact/", value).problem(400)
+    assert user.post("artifact/", value).problem(400)

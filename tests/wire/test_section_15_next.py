@@ -16,7 +16,7 @@ def test_an_activation_token_makes_a_worker_that_is_enabled_at_once(server: Serv
     activation = user.by(server.operate("worker create", fqdn=fqdn, activation=True)["key"])
     token = os.urandom(32).hex()
     value = {"token": token, "fqdn": "its.own.name.example.org", "worker_type": "external"}
-    activation.post("worker/register/", value).empty(201)
+    assert activation.post("worker/register/", value).empty(201)
     with opened(user.address, CONNECT, {"token": token}) as socket:
         assert socket.hear()["text"] == "connected"
     rows = {row["name"]: row for row in server.operate("worker list")}
@@ -28,8 +28,8 @@ def test_an_activation_token_makes_a_worker_that_is_enabled_at_once(server: Serv
 def test_an_activation_token_opens_nothing_else(server: Server, user: Api) -> None:
     """§1, §15 an activation token is neither a user's nor a worker's."""
     key = server.operate("worker create", fqdn=f"{new_name()}.example.org", activation=True)["key"]
-    user.by(key).get("work-request/").problem(403)
-    user.by(key).get("work-request/get-next-for-worker/").problem(403)
+    assert user.by(key).get("work-request/").problem(403)
+    assert user.by(key).get("work-request/get-next-for-worker/").problem(403)
     with opened(user.address, CONNECT, {"token": key}) as socket:
         assert socket.hear()["reason_code"] == "TOKEN_DISABLED"
 

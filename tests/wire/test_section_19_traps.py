@@ -26,7 +26,7 @@ def test_a_problem_has_no_charset(user: Api) -> None:
 
 def test_each_success_has_its_status(user: Api, worker: HandWorker) -> None:
     """§19 2: work-request 200, artifact 201, relation 201/200, completed 200 empty, metadata 204, get-next 200/204."""
-    worker.ask_for_work().empty(204)
+    assert worker.ask_for_work().empty(204)
     worker.tell_metadata()
     number = user.post("work-request/", {"task_name": "noop", "task_data": {}}).json(200)["id"]
     worker.get(number)
@@ -34,9 +34,9 @@ def test_each_success_has_its_status(user: Api, worker: HandWorker) -> None:
     artifacts = [worker.api.post("artifact/", value).json(201) for _ in range(2)]
     relation = {"artifact": artifacts[0]["id"], "target": artifacts[1]["id"], "type": "extends"}
     assert [worker.api.post("artifact-relation/", relation).status for _ in range(2)] == [201, 200]
-    worker.complete(number).empty(200)
+    assert worker.complete(number).empty(200)
     registration = {"token": os.urandom(32).hex(), "fqdn": f"{new_name()}.example.org"}
-    user.by(None).post("worker/register/", registration).empty(201)
+    assert user.by(None).post("worker/register/", registration).empty(201)
 
 
 def test_an_artifact_is_found_without_a_slash(user: Api) -> None:
@@ -98,7 +98,7 @@ def test_fifty_mebibytes_in_one_request(user: Api) -> None:
     content = bytes(52_428_800)
     made = user.declare({"zeros": content})
     if made["files_to_upload"]:
-        user.upload(made["id"], "zeros", content).empty(201)
+        assert user.upload(made["id"], "zeros", content).empty(201)
     assert user.get(f"artifact/{made['id']}").json()["files_to_upload"] == []
 
 
@@ -114,7 +114,7 @@ def test_a_websocket_accepts_then_rejects_and_answers_pings(user: Api, idle: Api
 
 def test_no_scope_is_needed_where_none_is_sent(user: Api, worker: HandWorker) -> None:
     """§19 11: workers, uploads and downloads send no X-Debusine-Scope."""
-    worker.ask_for_work().empty(204)
+    assert worker.ask_for_work().empty(204)
     content = os.urandom(4)
     made = user.artifact({"a": content})
     assert user.get(path_of(made["files"]["a"]["url"])).body == content
@@ -153,8 +153,8 @@ def test_the_end_of_an_aborted_one_is_tolerated(user: Api, worker: HandWorker) -
     """§19 15: completed/ after an abort is 200 with no body."""
     number = user.submit()["id"]
     worker.get(number)
-    user.post(f"work-request/{number}/abort/", {}).json()
-    worker.complete(number).empty(200)
+    assert user.post(f"work-request/{number}/abort/", {}).json()
+    assert worker.complete(number).empty(200)
 
 
 @pytest.mark.parametrize("category", GOOD)

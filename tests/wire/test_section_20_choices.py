@@ -21,7 +21,7 @@ MiB = 1 << 20
 @pytest.mark.parametrize("path", ["nowhere", "/nowhere", "/debusine/System/artifact/999999999/", "/debusine/nowhere/"])
 def test_errors_are_problems_on_every_endpoint(user: Api, path: str) -> None:
     """§20 errors are always problem+json."""
-    user.get(path).problem(404)
+    assert user.get(path).problem(404)
 
 
 def test_a_printed_url_is_no_dead_end(user: Api) -> None:
@@ -35,7 +35,7 @@ def test_a_printed_url_is_no_dead_end(user: Api) -> None:
 @pytest.mark.parametrize("path", ["/elsewhere/System/artifact/{}/", "/elsewhere/System/artifact/{}/download/a"])
 def test_another_scope_has_no_pages(user: Api, path: str) -> None:
     """§20 one scope per server."""
-    user.get(path.format(user.artifact({"a": b"a"})["id"])).problem(404)
+    assert user.get(path.format(user.artifact({"a": b"a"})["id"])).problem(404)
 
 
 def test_a_forwarded_host_counts_from_trusted_proxies_only(user: Api) -> None:
@@ -81,7 +81,7 @@ def test_a_delay_of_expiry_is_honoured(user: Api, delay: object, seconds: int | 
 def test_a_time_and_a_delay_of_expiry_are_too_much(user: Api) -> None:
     """§20 expire_at and expiration_delay: 400."""
     value = {"category": "debusine:test", "data": {}, "expire_at": "2040-01-01T00:00:00Z", "expiration_delay": 5}
-    user.post("artifact/", value).problem(400)
+    assert user.post("artifact/", value).problem(400)
 
 
 def test_the_limit_of_a_chunk(user: Api) -> None:
@@ -93,7 +93,7 @@ def test_the_limit_of_a_chunk(user: Api) -> None:
     headers = {"Token": user.key or "", "Content-Range": f"bytes 0-{size - 1}/{size}", "Content-Length": str(size)}
     with socket.create_connection(user.address, timeout=60) as connection:
         connection.sendall(request_bytes(user.address, "PUT", target, headers, None))
-        read_answer(connection).problem(413)
+        assert read_answer(connection).problem(413)
 
 
 def test_a_whole_file_that_breaks_off_leaves_nothing(server: Server, user: Api) -> None:
@@ -105,7 +105,7 @@ def test_a_whole_file_that_breaks_off_leaves_nothing(server: Server, user: Api) 
     with socket.create_connection(user.address) as connection:
         connection.sendall(request_bytes(user.address, "PUT", target, headers, None) + content[:500])
     assert user.probe(made["id"], "a", 1000).header("Range") == "bytes=0-0"
-    user.upload(made["id"], "a", content).empty(201)
+    assert user.upload(made["id"], "a", content).empty(201)
 
 
 def test_a_newer_request_takes_over(user: Api) -> None:
@@ -118,7 +118,7 @@ def test_a_newer_request_takes_over(user: Api) -> None:
         older.sendall(request_bytes(user.address, "PUT", target, headers, None) + content[:500])
         while (answer := user.upload(made["id"], "a", content)).status == 409:
             pass  # the older one was not there yet, and took over from this one
-        answer.empty(201)
+        assert answer.empty(201)
         with contextlib.suppress(OSError):  # it may have been told already
             older.sendall(content[500:])
         assert read_answer(older).status in {409, 201}
@@ -129,10 +129,10 @@ def test_a_worker_that_counts_attempts_is_told_when_it_is_late(user: Api, worker
     number = user.submit()["id"]
     attempt = worker.get(number)["attempt"]
     path, value = f"work-request/{number}/completed/", {"result": "success"}
-    worker.api.put(path, value, X_Debusine_Attempt=str(attempt + 1)).problem(409)
+    assert worker.api.put(path, value, X_Debusine_Attempt=str(attempt + 1)).problem(409)
     for _ in range(2):
-        worker.api.put(path, value, X_Debusine_Attempt=str(attempt)).empty(200)
-    worker.api.put(path, {"result": "failure"}, X_Debusine_Attempt=str(attempt)).problem(409)
+        assert worker.api.put(path, value, X_Debusine_Attempt=str(attempt)).empty(200)
+    assert worker.api.put(path, {"result": "failure"}, X_Debusine_Attempt=str(attempt)).problem(409)
     assert user.work_request(number)["result"] == "success"
 
 
@@ -141,7 +141,7 @@ def test_what_a_worker_names_as_running_is_not_given_back(user: Api, worker: Han
     number = user.submit()["id"]
     attempt = worker.get(number)["attempt"]
     running = {"X_Debusine_Running": f"{number}/{attempt}"}
-    worker.api.get("work-request/get-next-for-worker/", **running).empty(204)
+    assert worker.api.get("work-request/get-next-for-worker/", **running).empty(204)
     assert user.work_request(number)["status"] == "running"
     with opened(worker.api.address, CONNECT, {"token": worker.api.key or "", "X-Debusine-Running": ""}) as again:
         again.until("connected")
@@ -154,10 +154,10 @@ def test_a_late_artifact_is_taken_and_not_attached(user: Api, worker: HandWorker
     number = user.submit()["id"]
     worker.get(number)
     early = worker.api.declare({}, work_request=number)["id"]
-    user.post(f"work-request/{number}/abort/", {}).json()
+    assert user.post(f"work-request/{number}/abort/", {}).json()
     late = worker.api.artifact({"late.txt": b"late"}, work_request=number)["id"]
     relation = {"artifact": late, "target": early, "type": "relates-to"}
-    worker.api.post("artifact-relation/", relation).json(201)
+    assert worker.api.post("artifact-relation/", relation).json(201)
     assert late not in user.work_request(number)["artifacts"]
     assert user.get(f"artifact/{late}/").status == 200
 
@@ -169,7 +169,7 @@ def test_a_foreign_worker_is_judged_by_what_it_was_last_handed(server: Server, u
     worker.ask_for_work()  # it gives the work back
     other = user.submit()["id"]
     before = user.work_request(other)
-    worker.complete(number).empty(200)
+    assert worker.complete(number).empty(200)
     assert user.work_request(number)["result"] == ""
     assert user.work_request(other)["result"] == before["result"]
 

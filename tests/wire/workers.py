@@ -44,7 +44,7 @@ class HandWorker:
 
     def tell_metadata(self, metadata: Mapping[str, Any] = METADATA) -> None:
         """Say what it can do."""
-        self.api.put("worker/dynamic-metadata/", dict(metadata)).empty(204)
+        assert self.api.put("worker/dynamic-metadata/", dict(metadata)).empty(204)
 
     def ask_for_work(self) -> Raw:
         """Ask once."""
