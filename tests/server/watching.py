@@ -38,6 +38,10 @@ class HandWatcher:
         """The work requests of the next completions."""
         return [(await self.hear())["work_request_id"] for _ in range(count)]
 
+    async def expect(self, *work_requests: int) -> None:
+        """Hear of exactly these, in this order."""
+        assert await self.hear_ids(len(work_requests)) == list(work_requests)
+
     async def hear_end(self) -> int:
         """The code by which the server closes, after everything else was said."""
         async with asyncio.timeout(10):

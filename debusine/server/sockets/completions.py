@@ -1,8 +1,8 @@
 """The sockets of those who watch completions: first what they have missed, then what happens."""
 
 import logging
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from aiohttp import web
@@ -11,18 +11,19 @@ from debusine.config import Limits
 from debusine.db.database import Database
 from debusine.domain.completions import Place, before_all_at
 from debusine.domain.errors import Conflict, DebusineError, Invalid, StorageFull, Unavailable
-from debusine.domain.events import ChangedElsewhere, Event, TokenDisabled, WorkRequestCompleted
+from debusine.domain.events import ChangedElsewhere, Event, WorkRequestCompleted
 from debusine.domain.times import EPOCH
 from debusine.protocol.messages import closing, rejection
 from debusine.scheduler.alarm import Alarm
+from debusine.server.admissions import ADMISSIONS
 from debusine.server.keys import BACKGROUND, DATABASE, SETTINGS
 from debusine.server.requests import sent_key, subject
 from debusine.server.sockets.speaker import say_and_close
 from debusine.server.sockets.watcher import Watcher, new_watching_socket, told
-from debusine.services import accounts, completions
+from debusine.services import completions
 from debusine.services.completions import Watch
-
 from debusine.services.rights import BadCredentials
+
 logger = logging.getLogger(__name__)
 
 #: Completions that are read, or looked through, at a time: for one who catches up, and for all who listen.
@@ -52,7 +53,9 @@ async def watch_completions(request: web.Request) -> web.StreamResponse:
     except DebusineError as error:
         await say_and_close(socket, rejection(str(error)))
     else:
-        await request.app[ANNOUNCER].serve(Watcher(socket, request, watch, request.app[SETTINGS].limits))
+        watcher = Watcher(socket, request, watch, request.app[SETTINGS].limits)
+        with request.app[ADMISSIONS].holding(watcher.token, watcher.dismiss):
+            await request.app[ANNOUNCER].serve(watcher)
     return socket
 
 
@@ -91,7 +94,6 @@ class Announcer:
         #: Up to here those who listen have been told.
         self._place: Place = before_all_at(EPOCH)
         self._news = Alarm()
-        self._doubt = Alarm()
         database.subscribe(self._hear)
 
     async def serve(self, watcher: Watcher) -> None:
@@ -107,15 +109,10 @@ class Announcer:
         """Tell of what has happened, again and again."""
         while True:
             await self._news.wait(self.limits.sweep)
-            with _tolerated("Completions cannot be told just now"):
+            try:
                 await self._look()
-
-    async def check(self) -> None:
-        """Close the sockets of those who may not watch any more, again and again."""
-        while True:
-            await self._doubt.wait(self.limits.sweep / 2)
-            with _tolerated("The tokens of those who watch cannot be checked"):
-                await self._close_those_without_token()
+            except (Conflict, StorageFull, Unavailable) as error:  # the next look may succeed
+                logger.warning("Completions cannot be told just now: %s", error)
 
     def close(self) -> None:
         """Say good-bye to everybody; the server stops."""
@@ -125,8 +122,8 @@ class Announcer:
     async def _tell(self, watcher: Watcher) -> None:
         await watcher.say_connected()
         try:
-            while not self._join(watcher):
-                await self._catch_up(watcher)
+            while await self._catch_up(watcher) or not self._join(watcher):
+                pass
         except (Conflict, StorageFull, Unavailable) as error:
             logger.warning("Completions cannot be read just now: %s", error)
             watcher.end(closing("Service unavailable"))
@@ -144,14 +141,15 @@ class Announcer:
         self._news.ring()
         return True
 
-    async def _catch_up(self, watcher: Watcher) -> None:
-        """Tell one watcher the next of what it has missed, as fast as it reads."""
+    async def _catch_up(self, watcher: Watcher) -> bool:
+        """Tell one watcher the next of what it has missed, as fast as it reads; whether there is more."""
         page = await self.database.read(completions.page, watcher.watch, watcher.place, PAGE)
         for completion in page.completions:
             if watcher.ending:
-                return
+                return False
             await watcher.tell(completion)
         watcher.place = page.end
+        return page.more
 
     async def _look(self) -> None:
         """Tell those who listen what has come since the last look."""
@@ -172,27 +170,12 @@ class Announcer:
         elif page.held_back:
             self._news.ring_soon()
 
-    async def _close_those_without_token(self) -> None:
-        tokens = {watcher.token for watcher in self._watchers if watcher.token is not None}
-        valid = await self.database.read(accounts.still_valid_among, tokens) if tokens else set()
-        for watcher in self._watchers:
-            if watcher.token in tokens - valid:
-                watcher.end(_disabled())
-
     def _hear(self, events: Sequence[Event]) -> None:
         for event in events:
             if isinstance(event, WorkRequestCompleted):
                 self._news.ring()
             elif isinstance(event, ChangedElsewhere):
                 self._news.ring_soon()
-                self._doubt.ring_soon()
-            elif isinstance(event, TokenDisabled):
-                self._close_those_of(event.token)
-
-    def _close_those_of(self, token: int) -> None:
-        for watcher in self._watchers:
-            if watcher.token == token:
-                watcher.end(_disabled())
 
 
 async def announcing_completions(app: web.Application) -> AsyncIterator[None]:
@@ -200,25 +183,12 @@ async def announcing_completions(app: web.Application) -> AsyncIterator[None]:
     announcer = Announcer(app[DATABASE], app[SETTINGS].limits)
     app[ANNOUNCER] = announcer
     app[BACKGROUND].start("announcer of completions", announcer.announce())
-    app[BACKGROUND].start("tokens of watchers", announcer.check())
     yield
 
 
 async def close_watching_sockets(app: web.Application) -> None:
     """Let go of everybody who watches before the server waits for its handlers (an ``on_shutdown``)."""
     app[ANNOUNCER].close()
-
-
-@contextmanager
-def _tolerated(what: str) -> Iterator[None]:
-    try:
-        yield
-    except (Conflict, StorageFull, Unavailable) as error:  # the next look may succeed
-        logger.warning("%s: %s", what, error)
-
-
-def _disabled() -> dict[str, object]:
-    return closing("The token has been disabled")
 
 
 ANNOUNCER = web.AppKey("announcer", Announcer)

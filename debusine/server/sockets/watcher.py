@@ -11,7 +11,7 @@ from aiohttp import web
 from debusine.config import Limits
 from debusine.converter.json import dumps
 from debusine.domain.completions import Completion
-from debusine.protocol.messages import Text, say
+from debusine.protocol.messages import Text, closing, say
 from debusine.server.sockets.speaker import FAREWELL, listen, say_and_close
 from debusine.services.completions import Watch
 
@@ -91,6 +91,10 @@ class Watcher:
         self._farewell = farewell
         self._something.set()
         asyncio.get_running_loop().call_later(FAREWELL, self._break_off)
+
+    def dismiss(self) -> None:
+        """End, because the token opens nothing any more."""
+        self.end(closing("The token has been disabled"))
 
     async def say_connected(self) -> None:
         """Say that what is asked for will be told."""
