@@ -129,7 +129,8 @@ async def test_a_task_that_will_not_hear_is_told_again(server: FakeServer, start
 async def test_a_run_that_ends_its_processes_in_order_is_not_disturbed_in_that(
     server: FakeServer, start_worker: StartWorker
 ) -> None:
-    begun, words = asyncio.Event(), []
+    begun, ending, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    words = []
 
     async def end_in_order(_context: TaskContext) -> None:
         begun.set()
@@ -137,8 +138,9 @@ async def test_a_run_that_ends_its_processes_in_order_is_not_disturbed_in_that(
             await asyncio.sleep(600)
         except asyncio.CancelledError:
             words.append("first")
+            ending.set()
             try:
-                await asyncio.sleep(0.3)
+                await ended.wait()
             except asyncio.CancelledError:
                 words.append("second")
             raise
@@ -147,8 +149,12 @@ async def test_a_run_that_ends_its_processes_in_order_is_not_disturbed_in_that(
     async with start_worker(end_in_order) as daemon:
         daemon.insistence = 60.0
         await begun.wait()
-        for _ in range(3):
-            await server.say(**word(1))
+        await server.say(**word(1))
+        await ending.wait()
+        await server.say(**word(1))
+        await server.say(text="request_dynamic_metadata")
+        await server.until(lambda: len(server.metadata) == 2)  # the second word was heard, too
+        ended.set()
         await do_next(server)
     assert words == ["first"]
 
