@@ -3,9 +3,11 @@
 import asyncio
 import gc
 import logging
+import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
@@ -41,6 +43,9 @@ THREADS = 32
 
 #: Seconds after which a thread that computes lets others have the interpreter, above all the event loop.
 SWITCH = 0.001
+
+#: Seconds that the process may take to end once its work has.
+LEAVING = 1.0
 
 
 @click.command()
@@ -155,11 +160,23 @@ def blaming(source: Path | None) -> Iterator[None]:
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    """Run to the end, on uvloop where it is installed."""
+    """Run to the end, on uvloop where it is installed; what plugins left in threads is not waited for then."""
     try:
         import uvloop
     except ImportError:
-        asyncio.run(work)
+        factory = None
     else:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(work)
+        factory = uvloop.new_event_loop
+    status = 1
+    # All that must be kept is on disk when the work ends; only a thread that blocks for ever is still there after this.
+    leaving = threading.Timer(LEAVING, lambda: os._exit(status))
+    leaving.daemon = True
+    try:
+        with asyncio.Runner(loop_factory=factory) as runner:
+            try:
+                runner.run(work)
+                status = 0
+            finally:
+                leaving.start()
+    finally:
+        leaving.cancel()
