@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
+from typing import TextIO
 
 from debusine.domain.secrets import Secret
 
@@ -40,19 +41,25 @@ _facts: ContextVar[Mapping[str, object]] = ContextVar("facts", default={})  # no
 _sent: ContextVar[str | None] = ContextVar("sent", default=None)
 #: Secrets of this process.
 _hidden: set[Secret] = set()
+#: Those of the last ``set_up``.
+_handlers: list[logging.Handler] = []
 
 
 def set_up(format_: LogFormat = LogFormat.TEXT, level: str | int = logging.INFO, file: Path | None = None) -> None:
     """Write to standard error, and to a file if there is one; what is logged in other ways goes there, too."""
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    handlers: list[logging.Handler] = [StandardError()]
     if file is not None:
         handlers.append(logging.FileHandler(file, encoding="utf-8"))
+    root = logging.getLogger()
+    for handler in _handlers:
+        root.removeHandler(handler)
+        handler.close()
     for handler in handlers:
         handler.setFormatter(JSONLines() if format_ is LogFormat.JSON else TextLines())
-    logging.basicConfig(level=level, handlers=handlers, force=True)
-    warnings.showwarning = _log_warning
-    sys.excepthook = _log_end
-    threading.excepthook = lambda end: _log_thread_end(end)
+        root.addHandler(handler)
+    _handlers[:] = handlers
+    root.setLevel(level)
+    _take_over()
 
 
 def begin(sent: str | None = None, **facts: object) -> None:
@@ -83,6 +90,15 @@ def hidden(text: str) -> str:
     if (sent := _sent.get()) is not None:
         text = text.replace(sent, HIDDEN)
     return _PASSWORD_IN_URL.sub(rf"\1:{HIDDEN}@", _KEY.sub(HIDDEN, text))
+
+
+class StandardError(logging.StreamHandler[TextIO]):
+    """Writes to whatever standard error is at the moment: a test may have put something else there."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line."""
+        self.stream = sys.stderr
+        super().emit(record)
 
 
 class TextLines(logging.Formatter):
@@ -142,6 +158,15 @@ def _one_line(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def _take_over() -> None:
+    """Have the log tell what Python would write to standard error itself, unless somebody else has seen to that."""
+    warnings.showwarning = _log_warning
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = _log_end
+    if threading.excepthook is threading.__excepthook__:
+        threading.excepthook = _log_thread_end
 
 
 def _log_warning(

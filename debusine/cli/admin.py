@@ -1,5 +1,6 @@
 """``debusine-admin``: the operator's command."""
 
+import logging
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import click
 from attrs import frozen
 
+from debusine import logs
 from debusine.cli.client.given import read_mapping
 from debusine.cli.operator import PROGRAM, perform
 from debusine.cli.output import print_result, sentence, tell
@@ -54,6 +56,7 @@ class Program(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; status 2 when the configuration is wrong, 1 when the farm refuses."""
+        logs.set_up(level=logging.WARNING)
         try:
             return super().invoke(ctx)
         except DebusineError as error:

@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from attrs import frozen
+from attrs import evolve, frozen
 from rich.console import Console
 from rich.table import Table
 
+from debusine import logs
 from debusine.client import Access, Backoff, Client, Connection, WorkerClient
 from debusine.domain.errors import ConfigurationError, DebusineError
+from debusine.logs import LogFormat
 from debusine.plugin.manager import PluginManager
 from debusine.worker.attempts import Attempts
 from debusine.worker.capabilities import Capability, Tasks, capabilities
@@ -25,7 +27,6 @@ from debusine.worker.credentials import Credentials, InsecureCredentials
 from debusine.worker.daemon import Daemon
 from debusine.worker.images import ImageCache
 from debusine.worker.lock import UnusablePlace, locked
-from debusine.worker.log_setup import HideSecrets, set_up_logging
 from debusine.worker.registration import RegistrationFailed, known_token
 from debusine.worker.reports import Reports
 from debusine.worker.workplace import Workplace
@@ -62,13 +63,16 @@ class StartedAsRoot(ConfigurationError):
     type=click.Path(path_type=Path, file_okay=False),
     help="Where config.ini and token are; else ~/.config/debusine/worker, then /etc/debusine/worker.",
 )
+@click.option("--log-format", type=click.Choice([*map(str, LogFormat)]), help="How the log is written [default: text].")
 @click.version_option(package_name="debusine")
-def main(check: bool, config_directory: Path | None) -> None:
+def main(check: bool, config_directory: Path | None, log_format: str | None) -> None:
     """Take work from a debusine server, run it on this machine, and report.
 
-    config.ini holds: [General], api-url = http://SERVER:8000/api; optional are log-file, log-level, state-directory,
-    cache-directory, cache-size and work-directory. The first start registers the worker and keeps its token.
+    config.ini holds: [General], api-url = http://SERVER:8000/api; optional are log-file, log-format, log-level,
+    state-directory, cache-directory, cache-size and work-directory. The first start registers the worker and keeps its
+    token.
     """
+    logs.set_up()
     try:
         if os.getuid() == 0:
             raise StartedAsRoot
@@ -77,7 +81,8 @@ def main(check: bool, config_directory: Path | None) -> None:
         plugins.warn_of_broken()
         if check:
             sys.exit(show_capabilities(tasks))
-        serve(read_configuration(config_directory), tasks)
+        configuration = read_configuration(config_directory)
+        serve(evolve(configuration, log_format=LogFormat(log_format or configuration.log_format)), tasks)
     except (InsecureCredentials, RegistrationFailed) as error:
         _end(error, NOT_KNOWN)
     except ConfigurationError as error:
@@ -97,12 +102,11 @@ def show_capabilities(tasks: Tasks) -> int:
 
 def serve(configuration: Configuration, tasks: Tasks) -> None:
     """Run until SIGTERM or SIGINT."""
-    hide = _log(configuration)
+    _log(configuration)
     with locked(configuration.state_directory):
         parts = Parts(
             configuration=configuration,
             tasks=tasks,
-            hide=hide,
             workplace=Workplace(configuration.work_directory),
             images=ImageCache(configuration.cache_directory / "images", configuration.cache_size),
             reports=Reports(configuration.state_directory / "reports"),
@@ -117,7 +121,6 @@ class Parts:
 
     configuration: Configuration
     tasks: Tasks
-    hide: HideSecrets
     workplace: Workplace
     images: ImageCache
     reports: Reports
@@ -147,9 +150,9 @@ class Parts:
     async def _known_access(self) -> Access:
         credentials = Credentials(self.configuration.directory)
         if credentials.activation_token is not None:
-            self.hide.add(credentials.activation_token)
+            logs.hide(credentials.activation_token)
         token = await known_token(self.configuration.api_url, credentials)
-        self.hide.add(token)
+        logs.hide(token)
         return Access(api_url=self.configuration.api_url, token=token)
 
     def _attempts(self, client: Client) -> Attempts:
@@ -166,9 +169,9 @@ async def _until_stopped(parts: Parts) -> None:
     logger.info("Stopped")
 
 
-def _log(configuration: Configuration) -> HideSecrets:
+def _log(configuration: Configuration) -> None:
     try:
-        return set_up_logging(configuration.log_level, configuration.log_file)
+        logs.set_up(configuration.log_format, configuration.log_level, configuration.log_file)
     except OSError as error:
         raise UnusablePlace(configuration.log_file, error.strerror) from error
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
+from debusine import logs
 from debusine.client import Client, StaleAttempt
 from debusine.converter.structure import structure
 from debusine.domain.artifacts import RelationType
@@ -59,8 +60,9 @@ class Attempts:
     async def carry_out(self, work: WorkRequestResource) -> CompletionReport | None:
         """Do what a work request asks for; None when nobody wants this attempt's result any more."""
         try:
-            async with self.workplace.open_run(f"{work.id}-{work.attempt or 0}") as directory:
-                return await self._run(work, directory)
+            with logs.about(work_request=work.id, attempt=work.attempt):
+                async with self.workplace.open_run(f"{work.id}-{work.attempt or 0}") as directory:
+                    return await self._run(work, directory)
         except StaleAttempt as error:
             logger.warning("Work request %s: this attempt is dropped: %s", work.id, error)
             return None

@@ -11,6 +11,7 @@ from attrs import frozen
 
 from debusine.client import Access
 from debusine.domain.errors import ConfigurationError
+from debusine.logs import LogFormat
 
 SECTION = "General"
 #: Bytes.
@@ -45,6 +46,7 @@ class Configuration:
     api_url: str
     log_file: Path | None = None
     log_level: str = "INFO"
+    log_format: LogFormat = LogFormat.TEXT
     #: Reports that wait for the server.
     state_directory: Path
     #: Images.
@@ -122,6 +124,13 @@ def _level(text: str) -> str:
     return text.upper()
 
 
+def _format(text: str) -> LogFormat:
+    if text not in set(LogFormat):
+        message = f"{text!r} is none of {', '.join(LogFormat)}"
+        raise ValueError(message)
+    return LogFormat(text)
+
+
 def _absolute(text: str) -> Path:
     path = Path(text).expanduser()
     if not path.is_absolute():
@@ -144,6 +153,7 @@ KEYS: dict[str, Callable[[str], Any]] = {
     "api-url": str,
     "log-file": _absolute,
     "log-level": _level,
+    "log-format": _format,
     "state-directory": _absolute,
     "cache-directory": _absolute,
     "cache-size": _size,

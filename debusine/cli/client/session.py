@@ -10,6 +10,7 @@ import attrs
 from attrs import frozen
 from yarl import URL
 
+from debusine import logs
 from debusine.cli.client.options import Options, options
 from debusine.cli.output import print_result, tell
 from debusine.client import Client, Connection
@@ -49,8 +50,8 @@ class Session:
 
 def run(command: Command) -> None:
     """Run a command against the chosen server, and end the program unless all is well."""
+    logs.set_up(level=logging.WARNING)
     if options().debug:
-        logging.basicConfig(format="%(asctime)s %(message)s", stream=sys.stderr)
         logging.getLogger("debusine").setLevel(logging.DEBUG)
     if status := asyncio.run(_run(command)):
         sys.exit(status)
@@ -68,5 +69,7 @@ async def _session() -> AsyncIterator[Session]:
     server = configuration.server(chosen.server)
     if chosen.scope:
         server = attrs.evolve(server, access=attrs.evolve(server.access, scope=chosen.scope))
+    if server.access.token is not None:
+        logs.hide(server.access.token)
     async with Connection(server.access) as connection:
         yield Session(options=chosen, configuration=configuration, server=server, client=Client(connection))
