@@ -26,6 +26,12 @@ class ArtifactRepository(Repository[Artifact]):
             found += self._all(sa.select(self.table).where(self.table.c.id.in_(batch)).order_by(self.table.c.id))
         return found
 
+    def weight(self, ids: Collection[int]) -> int:
+        """How many characters the data of these artifacts have, so that nobody reads more than there is room for."""
+        length = sa.func.coalesce(sa.func.sum(sa.func.length(sa.cast(self.table.c.data, sa.Text))), 0)
+        batched = (sa.select(length).where(self.table.c.id.in_(batch)) for batch in batches(sorted(ids)))
+        return sum(int(self.connection.execute(statement).scalar_one()) for statement in batched)
+
     def made_in(self, work_request: int, attempt: int) -> Sequence[Artifact]:
         """What one attempt has made, by id."""
         return self._all(

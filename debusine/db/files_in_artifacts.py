@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from debusine.db import tables
+from debusine.db.batches import batches
 from debusine.db.engine import insert_or_ignore
 from debusine.db.repository import Repository
 from debusine.domain.artifacts import Artifact
@@ -64,6 +65,12 @@ class FileInArtifactRepository(Repository[FileInArtifact]):
         columns = self.table.c
         statement = sa.select(columns.artifact).where(columns.artifact.in_(artifacts), sa.not_(columns.complete))
         return set(self.connection.execute(statement.distinct()).scalars())
+
+    def count(self, artifacts: Collection[int]) -> int:
+        """How many files these artifacts have together."""
+        counted = sa.select(sa.func.count()).select_from(self.table)
+        batched = (counted.where(self.table.c.artifact.in_(batch)) for batch in batches(sorted(artifacts)))
+        return sum(self.connection.execute(statement).scalar_one() for statement in batched)
 
     def sizes(self, artifacts: Collection[int]) -> dict[int, dict[str, int]]:
         """Artifact → path → size in bytes; in one statement for all of them."""

@@ -7,6 +7,7 @@ from debusine.db.batches import batches
 from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.accounts import Subject
 from debusine.domain.artifacts import Artifact, RelationType
+from debusine.domain.errors import Invalid
 from debusine.domain.lookups import MultipleLookup, SingleLookup, UnresolvedLookup
 from debusine.domain.rights import Action
 from debusine.plugin import ArtifactFacts, Lookups
@@ -16,6 +17,24 @@ SUFFIX = "@artifacts"
 
 #: No database counts further.
 LAST_ID = 2**63 - 1
+
+
+#: So many artifacts are looked at without asking first how much there is to read.
+FEW = 4
+
+#: What one search may read at most: characters of data, and files.
+HEAVIEST = 64 << 20
+MOST_FILES = 100_000
+
+
+class TooMuch(Invalid):
+    """Lookups name more than a server can look at in one go."""
+
+    def __init__(self, artifacts: int) -> None:
+        super().__init__(
+            f"{artifacts} artifacts with so much data or so many files cannot be looked up together",
+            detail="Name fewer of them, or smaller ones",
+        )
 
 
 class ArtifactLookups(Lookups):
@@ -70,6 +89,10 @@ class ArtifactLookups(Lookups):
         return found
 
     def _find(self, ids: Collection[int]) -> None:
+        if len(ids) > FEW and (
+            self.uow.artifacts.weight(ids) > HEAVIEST or self.uow.files_in_artifacts.count(ids) > MOST_FILES
+        ):
+            raise TooMuch(len(ids))
         for batch in batches(ids):
             found = {artifact.id: artifact for artifact in self.uow.artifacts.with_ids(batch) if self._usable(artifact)}
             sizes = self.uow.files_in_artifacts.sizes(found)

@@ -11,7 +11,8 @@ from debusine.domain.artifacts import RelationType
 from debusine.domain.files import ArtifactPath, File
 from debusine.domain.lookups import MultipleLookup, UnresolvedLookup
 from debusine.plugin import ArtifactFacts
-from debusine.services.lookups import ArtifactLookups
+from debusine.services import lookups as lookups_module
+from debusine.services.lookups import ArtifactLookups, TooMuch
 from tests.work import Workshop
 
 
@@ -162,3 +163,19 @@ async def related(
 
 def relate(uow: UnitOfWork, source: int, target: int, kind: str) -> None:
     uow.relations.get_or_create(source, target, RelationType(kind))
+
+
+async def test_no_more_is_read_than_there_is_room_for(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    artifacts = [(await workshop.artifact(data={"text": "x" * 1000})).id for _ in range(6)]
+    await workshop.database.write(add_file, artifacts[0], complete=True)
+    await look_up(workshop, *artifacts)
+
+    monkeypatch.setattr(lookups_module, "HEAVIEST", 5999)
+    with pytest.raises(TooMuch, match="6 artifacts"):
+        await look_up(workshop, *artifacts)
+    monkeypatch.setattr(lookups_module, "HEAVIEST", 7000)
+    await look_up(workshop, *artifacts)
+    monkeypatch.setattr(lookups_module, "MOST_FILES", 0)
+    with pytest.raises(TooMuch):
+        await look_up(workshop, *artifacts)
+    await look_up(workshop, *artifacts[:4])
