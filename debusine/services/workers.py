@@ -14,6 +14,9 @@ from debusine.domain.workers import Worker
 from debusine.services import rights
 from debusine.services.attempts import Running, let_go
 
+#: A worker is told of so many attempts that are over when it connects: no honest one has more.
+MOST_STALE = 100
+
 TITLE = "Cannot deserialize worker"
 
 
@@ -78,7 +81,7 @@ def forget_connections(uow: UnitOfWork, servers: Collection[int]) -> None:
 
 def _stale(uow: UnitOfWork, worker: int, running: Running) -> Collection[tuple[int, int]]:
     wanted = {(each.id, each.attempt) for each in uow.work_requests.running(worker)} if running else set()
-    return sorted(set(running) - wanted)
+    return sorted(set(running) - wanted)[:MOST_STALE]
 
 
 def _flat(value: object) -> bool:
