@@ -11,7 +11,15 @@ import pytest
 
 from debusine.plugin import StoreData, now
 from debusine.plugin.kinds import FILE_STORE
-from debusine.testing.file_stores.suite import MIB, Backend, FileStoreSuite, content, listed_data, stored
+from debusine.testing.file_stores.suite import (
+    MIB,
+    Backend,
+    FileStoreSuite,
+    content,
+    listed_data,
+    require_success,
+    stored,
+)
 from debusine.testing.requirements import require
 from debusine.testing.sources import Source, Sources
 
@@ -33,8 +41,8 @@ class Storing(FileStoreSuite):
 
     async def test_a_usable_place_can_be_prepared_twice(self, backend: Backend) -> None:
         """Every server of a cluster prepares the place, at every start."""
-        await backend.prepare()
-        await backend.prepare()
+        await require_success(backend.prepare(), "prepare() must accept a usable place")
+        await require_success(backend.prepare(), "prepare() must accept a place that is prepared already")
 
     async def test_a_file_is_read_back_as_it_was_stored(self, backend: Backend, sources: Sources) -> None:
         """Of several sizes, around those of usual blocks."""

@@ -85,6 +85,15 @@ async def require_missing(call: Awaitable[object], what: str) -> None:
     pytest.fail(f"{what} must raise FileMissing for an object that is not there, but succeeds")
 
 
+async def require_success(call: Awaitable[object], what: str) -> None:
+    """Fail, with what the call should be, when it raises anything."""
+    __tracebackhide__ = True
+    try:
+        await call
+    except Exception as error:  # noqa: BLE001 - whatever the author's code raises is told to the author
+        pytest.fail(f"{what}, not raise {error!r}")
+
+
 async def require_soon(condition: Callable[[], Awaitable[bool]], message: str, *, seconds: float) -> None:
     """Fail unless a condition holds within some seconds."""
     __tracebackhide__ = True
