@@ -7,7 +7,7 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -83,13 +83,14 @@ def hide(secret: Secret) -> None:
     _hidden.add(secret)
 
 
-def hidden(text: str) -> str:
-    """The text without any secret."""
+def hidden(text: str, written: Callable[[str], str] = str) -> str:
+    """The text without any secret; ``written``: how one looks in the text."""
     for secret in _hidden:
-        text = text.replace(secret.reveal(), HIDDEN)
+        text = text.replace(written(secret.reveal()), HIDDEN)
     if (sent := _sent.get()) is not None:
-        text = text.replace(sent, HIDDEN)
-    return _PASSWORD_IN_URL.sub(rf"\1:{HIDDEN}@", _KEY.sub(HIDDEN, text))
+        text = text.replace(written(sent), HIDDEN)
+    text = _KEY.sub(HIDDEN, text)
+    return _PASSWORD_IN_URL.sub(rf"\1:{HIDDEN}@", text) if "://" in text else text
 
 
 class StandardError(logging.StreamHandler[TextIO]):
@@ -128,11 +129,7 @@ class JSONLines(logging.Formatter):
         if more := _exception(record):
             values["exception"] = more
         # In ASCII: a line break of any script would end the line for some reader.
-        return json.dumps({name: _without_secret(value) for name, value in values.items()})
-
-
-def _without_secret(value: object) -> object:
-    return value if isinstance(value, int | float | None) else hidden(str(value))
+        return hidden(json.dumps(values, default=str), written=lambda secret: json.dumps(secret)[1:-1])
 
 
 def _facts_of(record: logging.LogRecord) -> Mapping[str, object]:
