@@ -25,7 +25,7 @@ from debusine.server.app import make_app
 from debusine.server.background import running_background
 from debusine.server.beat import announced
 from debusine.server.connections import Runner
-from debusine.services import workspaces
+from debusine.services import notification_methods, workspaces
 from debusine.services.file_stores import FileStores, close_all, configure, open_stores
 from debusine.tasks.noop import Noop
 from debusine.testing import plugin_manager
@@ -126,8 +126,9 @@ async def open_farm(
     stores = await open_stores(configured, database)
     people = await database.write(populate)
     policy = build_policy(settings.scheduler, manager.scheduler_policies())
+    methods = notification_methods.configure(settings.notifications, manager.notification_methods(), {})
     async with announced(database, alone=True) as server, running_background() as background:
-        app = make_app(settings, database, stores, manager.tasks(), policy, server, background)
+        app = make_app(settings, database, stores, manager.tasks(), policy, server, background, methods)
         async with TestClient(RealServer(app, settings.limits)) as client:
             yield Farm(settings, database, stores, people, client)
     await close_all(configured)
