@@ -33,7 +33,7 @@ def write_tables(app: Sphinx) -> None:
 
 def rows(settings: type[Any], prefix: str) -> Iterator[str]:
     """One row for each scalar setting of a class."""
-    words = ModuleAnalyzer.for_module(config.__name__)
+    words = ModuleAnalyzer.for_module(settings.__module__)
     words.analyze()
     for attribute in fields(settings):
         if attribute.metadata.get("setting", True) and not isinstance(attribute.default, Factory):  # type: ignore[arg-type]
