@@ -5,6 +5,9 @@ from collections.abc import Iterator
 #: Each of these begins a value, or stands between two.
 MARKS = (b",", b"[", b"{")
 
+#: Bytes of JSON, about, that are written while others wait; each value counts as so many more.
+LARGE, VALUE = 256 << 10, 64
+
 #: Bytes that are looked at in one go: between two looks other threads may run.
 PIECE = 1 << 20
 
@@ -17,6 +20,25 @@ def holds_more_values(text: bytes, limit: int) -> bool:
     if text.count(b'"') > 8 * limit:
         return True
     return _more((piece for part in _outside_strings(text) for piece in _pieces(*part)), text, limit)
+
+
+def is_large(value: object) -> bool:
+    """Whether writing a JSON value would take so long that others should not wait for it."""
+    left, waiting = LARGE, [value]
+    while waiting:
+        found = waiting.pop()
+        left -= VALUE
+        if isinstance(found, str):
+            left -= len(found)
+        elif isinstance(found, dict):
+            left -= VALUE * len(found)
+            waiting.extend(found.values() if left > 0 else ())
+        elif isinstance(found, list):
+            left -= VALUE * len(found)
+            waiting.extend(found if left > 0 else ())
+        if left < 0:
+            return True
+    return False
 
 
 def _more(parts: Iterator[tuple[int, int]], text: bytes, limit: int) -> bool:

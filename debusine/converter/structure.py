@@ -75,6 +75,8 @@ def new_converter(*, forbid_extra_keys: bool = True) -> cattrs.Converter:
         made.register_structure_hook_factory(fitting, factory)
     made.register_structure_hook_factory(attrs.has, classes.structuring)
     made.register_unstructure_hook_factory(attrs.has, classes.unstructuring)
+    # It is plain already, and may have hundreds of thousands of values: none of them is looked at.
+    made.register_unstructure_hook_func(_is_json, lambda value: value if type(value) is dict else dict(value))
     return made
 
 
@@ -92,6 +94,10 @@ def _mappings(type_: Any, converter: cattrs.Converter) -> Hook:
 
 def _is_tuple(type_: object) -> bool:
     return getattr(type_, "__origin__", None) is tuple and getattr(type_, "__args__", ())[-1:] == (Ellipsis,)
+
+
+def _is_json(type_: object) -> bool:
+    return get_origin(type_) in {dict, Mapping} and get_args(type_) == (str, Any)
 
 
 def _sentence(error: BaseException, type_: type[Any] | None) -> str:

@@ -10,6 +10,7 @@ from attrs import frozen
 from debusine.config import Settings
 from debusine.db.database import Database
 from debusine.server.answers import json_answer
+from debusine.server.computing import Computing
 from debusine.server.json_bodies import JSONBodies
 from debusine.server.keys import DATABASE, JSON_BODIES, METHODS, SETTINGS
 from debusine.server.middlewares import answer_errors
@@ -41,7 +42,7 @@ async def administered(settings: Settings, database: Database, methods: Methods 
     """Answer the operator's commands until the block ends."""
     app = web.Application(middlewares=[answer_errors])
     app[SETTINGS], app[DATABASE], app[METHODS] = settings, database, methods
-    app[JSON_BODIES] = JSONBodies(settings.limits.json_bodies)
+    app[JSON_BODIES] = JSONBodies(settings.limits.json_bodies, Computing())
     app.router.add_post("/", carry_out)
     runner = web.AppRunner(app, access_log=None, auto_decompress=False, shutdown_timeout=1.0)
     await runner.setup()

@@ -13,9 +13,11 @@ from debusine.server.answers import SECURITY_HEADERS
 from debusine.server.api.status import BOARD, Board
 from debusine.server.assigning import assigning_work
 from debusine.server.background import Background
+from debusine.server.computing import Computing
 from debusine.server.json_bodies import JSONBodies
 from debusine.server.keys import (
     BACKGROUND,
+    COMPUTING,
     DATABASE,
     JSON_BODIES,
     METHODS,
@@ -62,7 +64,8 @@ def make_app(
     app[DATABASE] = database
     app[STORES] = stores
     app[UPLOADS] = Uploads(database, stores, Spool.at(settings.uploads, settings.limits), settings.limits)
-    app[JSON_BODIES] = JSONBodies(settings.limits.json_bodies)
+    app[COMPUTING] = Computing()
+    app[JSON_BODIES] = JSONBodies(settings.limits.json_bodies, app[COMPUTING])
     app[TASKS] = tasks
     app[POLICY] = policy
     app[SERVER] = server

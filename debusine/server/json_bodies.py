@@ -1,13 +1,14 @@
 """JSON bodies: how much of them is held at a time, and how they become values without stalling everybody else."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
-from attrs import define, field
+from attrs import define
 
 from debusine.domain.errors import TooLarge, Unavailable
+from debusine.server.computing import Computing
 
 T = TypeVar("T")
 
@@ -33,11 +34,10 @@ class TooManyBodies(Unavailable):
 class JSONBodies:
     """The bodies that one process holds at a time."""
 
-    #: Bytes, of all of them together.
+    #: Bytes, of all large ones together.
     most: int
+    computing: Computing
     _held: int = 0
-    #: One after the other: threads that compute take the interpreter from the event loop, several of them for long.
-    _turn: asyncio.Lock = field(factory=asyncio.Lock)
 
     @contextmanager
     def new(self) -> Iterator["JSONBody"]:
@@ -46,7 +46,7 @@ class JSONBodies:
         try:
             yield body
         finally:
-            self._held -= body.size
+            self._held -= body.counted
 
     def take(self, size: int) -> None:
         """Count some bytes more; ``TooManyBodies`` when there is no room for them."""
@@ -54,21 +54,14 @@ class JSONBodies:
             raise TooManyBodies
         self._held += size
 
-    async def converted(self, convert: Callable[[bytes], T], text: bytes) -> T:
-        """What becomes of a body; a large one is converted in a thread."""
-        if len(text) <= INLINE:
-            return convert(text)
-        async with self._turn:
-            return await asyncio.to_thread(convert, text)
-
 
 @define(eq=False)
 class JSONBody:
     """One body on its way in."""
 
     _bodies: JSONBodies
-    #: Bytes that were counted.
-    size: int = 0
+    #: Bytes; none of a small body: those are bounded by the number of connections.
+    counted: int = 0
 
     async def read(self, chunks: AsyncIterator[bytes], limit: int) -> bytes:
         """All of it."""
@@ -77,10 +70,13 @@ class JSONBody:
             text += chunk
             if len(text) > limit:
                 raise BodyTooLarge(limit)
-            self._count(len(text))
+            if len(text) > INLINE:
+                self._bodies.take(len(text) - self.counted)
+                self.counted = len(text)
         return bytes(text)
 
-    def _count(self, size: int) -> None:
-        if size > INLINE:  # small ones are bounded by the number of connections
-            self._bodies.take(size - self.size)
-            self.size = size
+    async def converted(self, convert: Callable[[bytes], T], text: bytes) -> T:
+        """What becomes of it; of a large one in a thread."""
+        if len(text) <= INLINE:
+            return convert(text)
+        return await self._bodies.computing.in_turn(partial(convert, text))

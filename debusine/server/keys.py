@@ -10,6 +10,7 @@ from debusine.db.database import Database
 from debusine.domain.accounts import Subject
 from debusine.plugin import SchedulerPolicy, Task
 from debusine.server.background import Background
+from debusine.server.computing import Computing
 from debusine.server.json_bodies import JSONBodies
 from debusine.server.sender import Sender
 from debusine.server.traffic import Traffic
@@ -21,6 +22,7 @@ SETTINGS = web.AppKey("settings", Settings)
 DATABASE = web.AppKey("database", Database)
 STORES = web.AppKey("stores", FileStores)
 UPLOADS = web.AppKey("uploads", Uploads)
+COMPUTING = web.AppKey("computing", Computing)
 JSON_BODIES = web.AppKey("json bodies", JSONBodies)
 #: Task name → class.
 TASKS = web.AppKey("tasks", Mapping[str, type[Task[Any]]])

@@ -72,7 +72,7 @@ async def structured(request: web.Request, into: type[T]) -> T:
         return structure(value, into, title=form.title)
 
     with bodies.new() as body:
-        return await bodies.converted(convert, await body.read(chunks(request), limit))
+        return await body.converted(convert, await body.read(chunks(request), limit))
 
 
 async def chunks(request: web.Request) -> AsyncIterator[bytes]:

@@ -1,16 +1,17 @@
 """``artifact/``: artifacts are declared and described."""
 
 from collections.abc import Iterable
+from functools import partial
 from http import HTTPStatus
 from urllib.parse import quote
 
 from aiohttp import web
 
+from debusine.converter.json_sizes import is_large
 from debusine.domain.files import File, FileInArtifact
-from debusine.plugin import in_thread
 from debusine.protocol.resources import ArtifactResource, ArtifactSubmission, FileResource
 from debusine.server.answers import json_answer
-from debusine.server.keys import DATABASE, SETTINGS, STORES, UPLOADS
+from debusine.server.keys import COMPUTING, DATABASE, SETTINGS, STORES, UPLOADS
 from debusine.server.requests import attempt_header, path_id, structured, subject
 from debusine.server.urls import Urls, urls
 from debusine.services import artifacts
@@ -25,18 +26,18 @@ async def create_artifact(request: web.Request) -> web.Response:
     """Make an artifact; 201 with what it is and which files are still to be sent."""
     known = urls(request)  # before anything changes: it refuses a wrong Host
     submission = await structured(request, ArtifactSubmission)
-    declared = await in_thread(declaration, submission, request.app[SETTINGS].limits)
     app = request.app
+    declared = await app[COMPUTING].in_turn(partial(declaration, submission, app[SETTINGS].limits))
     description = await artifacts.create(
         app[DATABASE], app[STORES], app[UPLOADS].spool, subject(request), declared, attempt_header(request)
     )
-    return await _answer(known, description, HTTPStatus.CREATED)
+    return await _answer(request, known, description, HTTPStatus.CREATED)
 
 
 async def get_artifact(request: web.Request) -> web.Response:
     """Describe an artifact."""
     description = await request.app[DATABASE].read(artifacts.describe, subject(request), path_id(request))
-    return await _answer(urls(request), description, HTTPStatus.OK)
+    return await _answer(request, urls(request), description, HTTPStatus.OK)
 
 
 def artifact_resource(description: ArtifactDescription, urls: Urls) -> ArtifactResource:
@@ -69,7 +70,9 @@ def _file_resources(places: Iterable[FileInArtifact], below: str) -> dict[str, F
     }
 
 
-async def _answer(known: Urls, description: ArtifactDescription, status: int) -> web.Response:
-    if len(description.files) <= INLINE:
+async def _answer(request: web.Request, known: Urls, description: ArtifactDescription, status: int) -> web.Response:
+    def answer() -> web.Response:
         return json_answer(artifact_resource(description, known), status=status)
-    return await in_thread(lambda: json_answer(artifact_resource(description, known), status=status))
+
+    large = len(description.files) > INLINE or is_large(description.artifact.data)
+    return await request.app[COMPUTING].in_turn(answer) if large else answer()

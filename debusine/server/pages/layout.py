@@ -1,16 +1,19 @@
 """The frame of every page, and the headers that let it do nothing but be read."""
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any
 
+import orjson
 from aiohttp import web
 
 from debusine.server.pages.markup import Content, Html, element, joined, link
 
 STYLESHEET = "/static/debusine.css"
+
+#: Bytes of JSON that a page shows.
+MOST = 64 << 10
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -51,8 +54,14 @@ def moment(value: datetime | None) -> Html | None:
 
 
 def data(value: Mapping[str, Any] | None) -> Html | None:
-    """JSON as it is."""
-    return element("pre", json.dumps(value, indent=2, ensure_ascii=False)) if value else None
+    """JSON as it is, as far as somebody would read it."""
+    if not value:
+        return None
+    text = orjson.dumps(value, option=orjson.OPT_INDENT_2)
+    if len(text) <= MOST:
+        return element("pre", text.decode())
+    shown = element("pre", text[:MOST].decode(errors="ignore"))
+    return joined((shown, element("p", f"… and {size(len(text) - MOST)} more; the API has all of it.")))
 
 
 def size(number: int) -> str:
