@@ -2,6 +2,7 @@
 
 import email
 import email.policy
+from email.message import EmailMessage
 from typing import Any
 
 import pytest
@@ -123,16 +124,16 @@ def test_a_message_with_another_header_is_never_sent(monkeypatch: pytest.MonkeyP
 def test_what_was_written_is_read_again_before_it_is_sent(
     monkeypatch: pytest.MonkeyPatch, line: bytes, said: str
 ) -> None:
-    original = messages.EmailMessage.as_bytes
-    monkeypatch.setattr(messages.EmailMessage, "as_bytes", lambda self: line + b"\r\n" + original(self))
+    original = EmailMessage.as_bytes
+    monkeypatch.setattr(EmailMessage, "as_bytes", lambda self: line + b"\r\n" + original(self))
 
     with pytest.raises(UnsafeMessage, match=said):
         written()
 
 
 def test_an_address_that_was_changed_on_the_way_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    original = messages.EmailMessage.as_bytes
-    monkeypatch.setattr(messages.EmailMessage, "as_bytes", lambda self: original(self).replace(b"alice@", b"mallory@"))
+    original = EmailMessage.as_bytes
+    monkeypatch.setattr(EmailMessage, "as_bytes", lambda self: original(self).replace(b"alice@", b"mallory@"))
 
     with pytest.raises(UnsafeMessage, match="To"):
         written()
