@@ -11,7 +11,7 @@ from debusine.db.unit_of_work import UnitOfWork
 T = TypeVar("T")
 
 #: Seconds after which the other one goes on although it is not its turn: it is waited for in the database.
-BLOCKED = 0.03
+BLOCKED = 0.015
 
 
 class Interleaving:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from debusine.db.engine import sqlite_url
 from debusine.db.open import open_database
 from debusine.domain.accounts import Subject
 from debusine.services import aborts
-from tests.e2e.farm import Farm, Program, eventually
+from tests.e2e.farm import Farm, Program, eventually, running_farm
 from tests.e2e.test_faults import gate_of
 
 pytestmark = pytest.mark.e2e
@@ -68,7 +68,14 @@ def abort(farm: Farm, number: int) -> dict[str, Any]:
     return shown
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def farm(worker_sources: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+    """One farm for all of them, on SQLite: what is decided in the database is tested elsewhere."""
+    with running_farm(tmp_path_factory.mktemp("farm")) as farm:
+        yield farm
+
+
+@pytest.fixture(scope="module")
 def worker(farm: Farm) -> Program:
     return farm.start_worker(farm.make_worker("builder"))
 
@@ -98,13 +105,13 @@ def mark(tmp_path: Path) -> Callable[[], str]:
 
 
 def test_an_abort_is_heard_after_the_server_died_right_after_its_commit(
-    farm: Farm, worker: Program, mark: Callable[[], str], database_url: str
+    farm: Farm, worker: Program, mark: Callable[[], str]
 ) -> None:
     name = mark()
     number = begin(farm, name)
     farm.kill_server()
-    url = sqlite_url(farm.data / "debusine.sqlite") if database_url.startswith("sqlite") else database_url
-    asyncio.run(abort_without_a_word(url, number))  # what a server leaves that dies before it could tell anybody
+    # What a server leaves that dies before it could tell anybody.
+    asyncio.run(abort_without_a_word(sqlite_url(farm.data / "debusine.sqlite"), number))
     farm.start_server()
 
     seconds_until_gone(name)
@@ -113,7 +120,6 @@ def test_an_abort_is_heard_after_the_server_died_right_after_its_commit(
     assert farm.wait_for(farm.create_work_request("noop", {}), "completed")["result"] == "success"
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_the_time_limit_ends_every_process(farm: Farm, worker: Program) -> None:
     gate = gate_of(farm)
     created = farm.client("create-work-request", "stubborn", "--timeout", "5", given={"mark": str(gate)})

@@ -19,8 +19,8 @@ from tests.interleaving import Interleaving, orders
 from tests.services.test_races import block
 from tests.work import TASKS, Workshop, dispatcher
 
-#: At least as many as the longest of these transactions has.
-STEPS = 9
+#: Statements of a transaction after the last of which nothing is decided any more.
+STEPS = 7
 
 Deed = Callable[..., Any]
 #: A transaction and its arguments.
