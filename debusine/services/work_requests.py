@@ -13,7 +13,6 @@ from debusine.domain.rights import Action
 from debusine.domain.work_requests import WorkRequest
 from debusine.domain.workspaces import Workspace
 from debusine.plugin import Task
-from debusine.protocol.cursors import Cursor
 from debusine.protocol.resources import WorkRequestSubmission
 from debusine.services import event_reactions, notifications, rights, workspaces
 from debusine.services.lookups import ArtifactLookups
@@ -31,16 +30,6 @@ class View:
     artifacts: Sequence[int] = ()
     #: The work request by which it was tried again.
     superseded_by: int | None = None
-
-
-@frozen
-class Page:
-    """Some work requests of a list, newest first."""
-
-    views: Sequence[View]
-    #: Where the list goes on; None: nowhere.
-    next: Cursor | None = None
-    previous: Cursor | None = None
 
 
 def create(
@@ -67,17 +56,6 @@ def create(
 def get(uow: UnitOfWork, subject: Subject, work_request: int) -> View:
     """One work request; not found also when the subject may not see it."""
     return view(uow, visible(uow, subject, work_request))
-
-
-def page(uow: UnitOfWork, subject: Subject, cursor: Cursor | None, size: int) -> Page:
-    """At most ``size`` work requests that the subject may see, newest first."""
-    rights.authorize(uow, subject, Action.READ_WORK_REQUEST)
-    # One more than wanted says whether the list goes on.
-    if cursor is not None and cursor.back:
-        found = uow.work_requests.newer(than=cursor.last, limit=size + 1)
-        return _page(views(uow, found[-size:]), older=True, newer=len(found) > size)
-    found = uow.work_requests.older(than=cursor.last if cursor else None, limit=size + 1)
-    return _page(views(uow, found[:size]), older=len(found) > size, newer=cursor is not None)
 
 
 def visible(uow: UnitOfWork, subject: Subject, work_request: int, *, lock: bool = False) -> WorkRequest:
@@ -124,14 +102,4 @@ def _insert(
         demand=uow.queues.demand_id(task.demand(data)),
         event_reactions=submission.event_reactions,
         timeout=submission.timeout,
-    )
-
-
-def _page(shown: Sequence[View], *, older: bool, newer: bool) -> Page:
-    if not shown:
-        return Page(())
-    return Page(
-        shown,
-        next=Cursor(shown[-1].work_request.id) if older else None,
-        previous=Cursor(shown[0].work_request.id, back=True) if newer else None,
     )

@@ -3,6 +3,7 @@
 from aiohttp import web
 from attrs import asdict
 
+from debusine.converter.json_sizes import is_large
 from debusine.domain.errors import Invalid
 from debusine.protocol.cursors import Cursor
 from debusine.protocol.resources import (
@@ -14,10 +15,10 @@ from debusine.protocol.resources import (
     WorkRequestUpdate,
 )
 from debusine.server.answers import empty_answer, json_answer
-from debusine.server.keys import DATABASE, METHODS, SETTINGS, TASKS
+from debusine.server.keys import COMPUTING, DATABASE, METHODS, SETTINGS, TASKS
 from debusine.server.requests import attempt_header, path_id, running_header, structured, subject
 from debusine.server.urls import Urls, urls
-from debusine.services import aborts, attempts, priorities, retries, work_requests
+from debusine.services import aborts, attempts, explanations, listings, priorities, retries, work_requests
 from debusine.services.work_requests import View
 
 
@@ -38,19 +39,29 @@ async def get_work_request(request: web.Request) -> web.Response:
     return json_answer(resource_of(found, urls(request)))
 
 
+async def explain_work_request(request: web.Request) -> web.Response:
+    """Say why a work request waits."""
+    database, tasks = request.app[DATABASE], request.app[TASKS]
+    return json_answer(await database.read(explanations.explain, subject(request), tasks, path_id(request)))
+
+
 async def list_work_requests(request: web.Request) -> web.Response:
     """List the work requests, newest first."""
     cursor = Cursor.parse(request.query["cursor"]) if "cursor" in request.query else None
-    size = page_size(request)
-    page = await request.app[DATABASE].read(work_requests.page, subject(request), cursor, size)
-    known = urls(request)
-    return json_answer(
-        WorkRequestPage(
-            next=_url_of(request, known, page.next),
-            previous=_url_of(request, known, page.previous),
-            results=[resource_of(view, known) for view in page.views],
+    app, size, known = request.app, page_size(request), urls(request)
+    page = await app[DATABASE].read(listings.page, subject(request), cursor, size, app[SETTINGS].limits.page_bytes)
+
+    def answer() -> web.Response:
+        return json_answer(
+            WorkRequestPage(
+                next=_url_of(request, known, page.next),
+                previous=_url_of(request, known, page.previous),
+                results=[resource_of(view, known) for view in page.views],
+            )
         )
-    )
+
+    large = is_large([view.work_request.task_data for view in page.views])
+    return await app[COMPUTING].in_turn(answer) if large else answer()
 
 
 async def update_work_request(request: web.Request) -> web.Response:
