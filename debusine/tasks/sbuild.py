@@ -79,7 +79,8 @@ class Sbuild(Task[SbuildData]):
     @classmethod
     def problems(cls) -> Sequence[str]:
         """What is missing for builds in a user namespace."""
-        missing = executors.missing_programs({"sbuild": "sbuild", "xz": "xz-utils"})
+        # ip and mount are what newer sbuilds call for themselves, and a small machine may lack.
+        missing = executors.missing_programs({"sbuild": "sbuild", "xz": "xz-utils", "ip": "iproute2", "mount": "mount"})
         return [*missing, *executors.unshare_problems(), *executors.sandbox_problems()]
 
     async def run(self, context: TaskContext) -> Result:

@@ -1,11 +1,13 @@
 """Builds, with a program in sbuild's place."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from debusine.plugin import InvalidFields, Result, TaskFailure, structure
+from debusine.tasks import executors
 from debusine.tasks.sbuild import Sbuild
 from debusine.tasks.sbuild_data import SbuildData
 from debusine.tasks.sbuild_log import BuildSummary
@@ -145,3 +147,18 @@ def test_a_task_without_its_inputs_cannot_be_made() -> None:
     data = {"input": {"source_artifact": 1}, "host_architecture": "amd64", "environment": 1}
     with pytest.raises(InvalidFields, match="input_source_artifact_id"):
         Sbuild(structure(data, SbuildData), {})
+
+
+@pytest.mark.parametrize(
+    ("program", "package"),
+    [("sbuild", "sbuild"), ("xz", "xz-utils"), ("ip", "iproute2"), ("mount", "mount")],
+)
+def test_a_program_that_is_not_there_is_named_with_its_package(
+    monkeypatch: pytest.MonkeyPatch, program: str, package: str
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None if name == program else f"/usr/bin/{name}")
+    monkeypatch.setattr(executors, "unshare_problems", lambda: [])
+    monkeypatch.setattr(executors, "sandbox_problems", lambda: [])
+
+    command = f"sudo apt-get install --no-install-recommends {package}"
+    assert Sbuild.problems() == [f"{program} is not installed; run: {command}"]
