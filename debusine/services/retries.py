@@ -60,8 +60,9 @@ class NotValidAnyMore(Invalid):
     """What was fine when a work request was submitted could not be submitted today."""
 
     def __init__(self, error: Invalid) -> None:
+        reason = error.detail or error.title
         super().__init__(
-            TITLE, detail=f"It could not be submitted today: {error}", validation_errors=error.validation_errors
+            TITLE, detail=f"It could not be submitted today: {reason}", validation_errors=error.validation_errors
         )
 
 
