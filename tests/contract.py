@@ -102,4 +102,8 @@ def _route(path: str, method: str) -> Route | None:
 def _patterns() -> list[tuple[Route, re.Pattern[str]]]:
     # A plain path comes first, as in aiohttp: get-next-for-worker is no id.
     described = sorted((route for route in ROUTES if route.described), key=lambda route: route.path.count("{"))
-    return [(route, re.compile(re.sub(r"\\\{\w+\\\}", ".+?", re.escape(path_of(route))))) for route in described]
+    return [(route, re.compile(_pattern(path_of(route)))) for route in described]
+
+
+def _pattern(path: str) -> str:
+    return re.sub(r"\\\{(\w+)\\\}", lambda part: ".+?" if part[1] == "path" else "[^/]+", re.escape(path))

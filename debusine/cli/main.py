@@ -4,6 +4,7 @@ import click
 
 from debusine.cli.client.artifacts import create_artifact, download_artifact, show_artifact, show_artifact_relations
 from debusine.cli.client.changes import abort_work_request, manage_work_request, retry_work_request
+from debusine.cli.client.explaining import explain_work_request
 from debusine.cli.client.farm import service_status, whoami
 from debusine.cli.client.imports import import_debian_artifact
 from debusine.cli.client.options import global_options
@@ -54,6 +55,7 @@ for command in (
     download_artifact,
     create_work_request,
     show_work_request,
+    explain_work_request,
     list_work_requests,
     manage_work_request,
     retry_work_request,

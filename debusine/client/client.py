@@ -14,6 +14,7 @@ from debusine.client.watching import Heard, Watch
 from debusine.converter.structure import unstructure
 from debusine.domain.artifacts import RelationType
 from debusine.protocol import headers
+from debusine.protocol.explanations import Explanation
 from debusine.protocol.resources import (
     ArtifactResource,
     ArtifactSubmission,
@@ -162,6 +163,11 @@ class Client:
         """Describe a work request."""
         answer = await self.connection.call("GET", f"work-request/{id_}/", expected={200})
         return answer.into(WorkRequestResource)
+
+    async def explain_work_request(self, id_: int) -> Explanation:
+        """Ask why a work request waits; ``Missing`` also when the server does not tell such things."""
+        answer = await self.connection.call("GET", f"work-request/{id_}/explanation/", expected={200})
+        return answer.into(Explanation)
 
     async def adjust_priority(self, work_request: int, adjustment: int) -> WorkRequestResource:
         """Have a work request go before (above 0) or after others that wait."""

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from debusine.config import Limits
 from debusine.domain.rights import Action
+from debusine.protocol.explanations import Explanation
 from debusine.protocol.resources import (
     ArtifactResource,
     ArtifactSubmission,
@@ -154,6 +155,13 @@ ROUTES: tuple[Route, ...] = (
         work_requests.get_work_request,
         Action.READ_WORK_REQUEST,
         gives={200: WorkRequestResource},
+    ),
+    Route(
+        "GET",
+        f"{API}/work-request/{{id:[0-9]+}}/explanation/",
+        work_requests.explain_work_request,
+        Action.READ_WORK_REQUEST,
+        gives={200: Explanation},
     ),
     Route(
         "PATCH",

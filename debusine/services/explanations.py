@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from attrs import frozen
+from attrs import evolve
 
 from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.accounts import Subject
@@ -10,43 +10,37 @@ from debusine.domain.demands import Demand
 from debusine.domain.rights import Action
 from debusine.domain.work_requests import Status, WorkRequest
 from debusine.domain.workers import Worker
+from debusine.protocol.explanations import Explanation, Obstacles
 from debusine.services import rights
 from debusine.services.matching import verdict
 from debusine.services.submissions import Tasks
 
 
-@frozen
-class Obstacles:
-    """What keeps one worker from a work request; nothing: it could have it now."""
-
-    #: The worker's name.
-    worker: str
-    reasons: Sequence[str]
-
-
-@frozen
-class Explanation:
-    """Why a work request waits."""
-
-    #: In a few words.
-    summary: str
-    #: By worker; none when no worker could change anything.
-    obstacles: Sequence[Obstacles] = ()
-
-
 def explain(uow: UnitOfWork, subject: Subject, tasks: Tasks, work_request: int) -> Explanation:
-    """Why a work request waits, worker by worker, in a constant number of statements."""
+    """Why a work request waits, worker by worker, in a constant number of statements.
+
+    Who is nobody's user hears nothing of the workers.
+    """
     found = uow.work_requests.get_or_none(work_request)
     if found is None:
         raise rights.Hidden("work request", work_request)
     rights.authorize(uow, subject, Action.READ_WORK_REQUEST, found)
     if found.status is Status.BLOCKED:
-        return Explanation(_blocked(uow.work_requests.dependencies_of(found.id)))
+        return Explanation(summary=_blocked(uow.work_requests.dependencies_of(found.id)))
     if found.status is not Status.PENDING:
-        return Explanation(f"It does not wait: it is {found.status}")
+        return Explanation(summary=f"It does not wait: it is {found.status}")
     if found.worker is not None:
-        return Explanation(f"It is reserved for the worker {uow.workers.get(found.worker).name}, which will fetch it")
-    return _unassigned(uow, tasks, found)
+        return Explanation(
+            summary="It is reserved for a worker, which will fetch it", workers=_holder(uow, subject, found)
+        )
+    explanation = _unassigned(uow, tasks, found)
+    return explanation if subject.user is not None else evolve(explanation, workers=[])
+
+
+def _holder(uow: UnitOfWork, subject: Subject, work_request: WorkRequest) -> list[Obstacles]:
+    if subject.user is None or work_request.worker is None:
+        return []
+    return [Obstacles(worker=uow.workers.get(work_request.worker).name)]
 
 
 def _blocked(dependencies: Sequence[WorkRequest]) -> str:
@@ -62,11 +56,11 @@ def _unassigned(uow: UnitOfWork, tasks: Tasks, work_request: WorkRequest) -> Exp
     admitted = uow.workers.admitted([worker.id for worker in workers], at=uow.now)
     idle = {worker.id for worker in uow.workers.waiting_for_work_request(at=uow.now)}
     obstacles = [
-        Obstacles(worker.name, (*_state(worker, admitted, idle), *_verdict(tasks, worker, demand)))
+        Obstacles(worker=worker.name, reasons=[*_state(worker, admitted, idle), *_verdict(tasks, worker, demand)])
         for worker in workers
     ]
     capable = any(worker.connected() and not _verdict(tasks, worker, demand) for worker in workers)
-    return Explanation(_summary(obstacles, demand, capable=capable), obstacles)
+    return Explanation(summary=_summary(obstacles, demand, capable=capable), workers=obstacles)
 
 
 def _state(worker: Worker, admitted: Mapping[int, int], idle: Collection[int]) -> Iterator[str]:

@@ -9,10 +9,8 @@ from debusine_filestore_local.backend import LocalFileStore
 
 from debusine.db.database import Database
 from debusine.db.unit_of_work import UnitOfWork
-from debusine.domain.accounts import Subject
 from debusine.domain.files import ArtifactPath, File
 from debusine.scheduler.fifo import Fifo
-from debusine.services.explanations import explain
 from debusine.tasks import debusine_tasks
 from debusine.testing import plugin_manager
 from tests.farm import Farm, open_farm
@@ -66,6 +64,15 @@ async def test_every_task_waits_for_a_worker_that_announces_it_and_goes_to_it(fa
             assert (task, await readable(farm)) == (task, sorted(example.inputs))
             assert await worker.complete(work_request) == 200
             assert (await becomes(farm, work_request, "completed"))["result"] == "success"
+
+
+async def test_what_one_may_not_see_is_not_explained(farm: Farm) -> None:
+    work_request = await submit(farm, "noop", {})
+    path = f"{API}/work-request/{work_request}/explanation/"
+
+    assert (await farm.get(path, key=None)).status == 404
+    assert (await farm.get(path, key=farm.people.worker_key)).status == 404
+    assert (await farm.get(f"{API}/work-request/999/explanation/")).status == 404
 
 
 async def test_the_name_of_a_task_is_taken_in_any_case(farm: Farm) -> None:
@@ -157,10 +164,12 @@ async def next_work(worker: HandWorker) -> dict[str, Any]:
 
 async def reasons(farm: Farm, work_request: int) -> dict[str, tuple[str, ...]]:
     """The summary of why it waits, and what speaks against the only worker."""
-    subject = Subject(user=farm.people.user)
-    explanation = await farm.database.read(explain, subject, TASKS, work_request)
-    (obstacles,) = explanation.obstacles
-    return {explanation.summary: tuple(obstacles.reasons)}
+    answer = await farm.get(f"{API}/work-request/{work_request}/explanation/")
+    assert answer.status == 200
+    explanation = answer.json()
+    (worker,) = explanation["workers"]
+    assert worker["worker"] == farm.people.worker.name
+    return {explanation["summary"]: tuple(worker["reasons"])}
 
 
 async def readable(farm: Farm) -> list[int]:

@@ -4,8 +4,10 @@ import attrs
 import pytest
 
 from debusine.db.unit_of_work import UnitOfWork
+from debusine.domain.accounts import ANONYMOUS
 from debusine.domain.work_requests import Status
-from debusine.services.explanations import Explanation, explain
+from debusine.protocol.explanations import Explanation, Obstacles
+from debusine.services.explanations import explain
 from tests.work import TASKS, Workshop
 
 
@@ -26,7 +28,7 @@ async def test_every_worker_is_told_with_all_that_is_against_it(workshop: Worksh
     explanation = await why(workshop, request.id)
 
     assert explanation.summary == "No worker can take it now"
-    assert {each.worker: tuple(each.reasons) for each in explanation.obstacles} == {
+    assert {each.worker: tuple(each.reasons) for each in explanation.workers} == {
         "away": ("it is not connected",),
         "busy": ("it is busy",),
         "off": ("its token is disabled",),
@@ -62,7 +64,36 @@ async def test_what_is_assigned_names_its_worker(workshop: Workshop) -> None:
     request = await workshop.request()
     await workshop.assign()
 
-    assert "the worker builder" in (await why(workshop, request.id)).summary
+    assert await why(workshop, request.id) == Explanation(
+        summary="It is reserved for a worker, which will fetch it", workers=[Obstacles(worker="builder")]
+    )
+
+
+async def test_who_is_nobodys_user_hears_nothing_of_the_workers(workshop: Workshop) -> None:
+    await workshop.database.write(publish, workshop.workspace.id)
+    request = await workshop.request()
+    await workshop.worker("builder", connected=False)
+
+    told = await workshop.database.read(explain, ANONYMOUS, TASKS, request.id)
+    assert told == Explanation(summary="No connected worker can run echo")
+
+    await workshop.worker("other")
+    await workshop.assign()
+    told = await workshop.database.read(explain, ANONYMOUS, TASKS, request.id)
+    assert told == Explanation(summary="It is reserved for a worker, which will fetch it")
+
+
+async def test_a_worker_that_could_if_it_were_not_busy_counts_as_able(workshop: Workshop) -> None:
+    busy = await workshop.worker("busy")
+    await workshop.request()
+    await workshop.start(busy)
+
+    assert (await why(workshop, (await workshop.request()).id)).summary == "No worker can take it now"
+
+
+def publish(uow: UnitOfWork, workspace: int) -> None:
+    before = uow.workspaces.get(workspace)
+    uow.workspaces.save(attrs.evolve(before, public=True), expecting=before)
 
 
 def put_aside(uow: UnitOfWork, work_request: int, status: Status) -> None:
