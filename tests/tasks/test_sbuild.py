@@ -157,8 +157,8 @@ def test_a_program_that_is_not_there_is_named_with_its_package(
     monkeypatch: pytest.MonkeyPatch, program: str, package: str
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None if name == program else f"/usr/bin/{name}")
-    monkeypatch.setattr(executors, "unshare_problems", lambda: [])
-    monkeypatch.setattr(executors, "sandbox_problems", lambda: [])
+    monkeypatch.setattr(executors, "unshare_problems", list)
+    monkeypatch.setattr(executors, "sandbox_problems", list)
 
     command = f"sudo apt-get install --no-install-recommends {package}"
     assert Sbuild.problems() == [f"{program} is not installed; run: {command}"]
