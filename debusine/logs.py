@@ -83,6 +83,12 @@ def hide(secret: Secret) -> None:
     _hidden.add(secret)
 
 
+def without_sent(text: bytes) -> bytes:
+    """JSON without the credentials that came with the request of this context."""
+    sent = _sent.get()
+    return text if sent is None else text.replace(json.dumps(sent)[1:-1].encode(), HIDDEN.encode())
+
+
 def hidden(text: str, written: Callable[[str], str] = str) -> str:
     """The text without any secret; ``written``: how one looks in the text."""
     for secret in _hidden:

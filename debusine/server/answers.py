@@ -7,6 +7,7 @@ from aiohttp import web
 
 from debusine.converter.json import dumps
 from debusine.converter.structure import unstructure
+from debusine.logs import without_sent
 from debusine.protocol.problems import CONTENT_TYPE, Problem
 
 JSON = "application/json"
@@ -34,7 +35,8 @@ def empty_answer(status: int = HTTPStatus.OK, headers: Mapping[str, str] | None 
 
 def problem_answer(status: int, problem: Problem, headers: Mapping[str, str] | None = None) -> web.Response:
     """An answer that says what went wrong."""
-    return _answer(dumps(problem.as_dict()), CONTENT_TYPE, status, headers)
+    # A problem repeats what was sent; people put keys into the strangest places, and answers into logs.
+    return _answer(without_sent(dumps(problem.as_dict())), CONTENT_TYPE, status, headers)
 
 
 def _answer(body: bytes, content_type: str, status: int, headers: Mapping[str, str] | None) -> web.Response:
