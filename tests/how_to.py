@@ -11,7 +11,9 @@ from pathlib import Path
 
 from attrs import frozen
 
-PAGE = Path(__file__).parent.parent / "docs/how-to/write-a-file-store.md"
+PAGES = Path(__file__).parent.parent / "docs/how-to"
+PAGE = PAGES / "write-a-file-store.md"
+NOTIFICATION_PAGE = PAGES / "write-a-notification-method.md"
 
 #: A code block whose first line names the file that it is.
 BLOCK = re.compile(r"^```\w+\n# (?P<name>[\w.]+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
