@@ -19,8 +19,8 @@ from debusine.config import Limits
 from debusine.db import tables
 from debusine.db.database import Database
 from debusine.db.unit_of_work import UnitOfWork
-from debusine.domain.accounts import TokenKind
-from debusine.domain.completions import TICK
+from debusine.domain.accounts import Token, TokenKind
+from debusine.domain.completions import TICK, Completion
 from debusine.domain.demands import Demand, TaskType
 from debusine.domain.events import ChangedElsewhere, TokenDisabled, WorkRequestCompleted
 from debusine.domain.work_requests import Result, Status
@@ -138,11 +138,11 @@ class TestWhatIsMissed:
             assert await watcher.hear_ids(1) == [done]
 
     async def test_a_ring_that_is_lost_is_made_good_by_the_next_look(self, database: Database, tmp_path: Path) -> None:
-        async with open_farm(database, tmp_path, limits=evolve(Limits(), sweep=0.05)) as farm:
-            async with connected(farm) as watcher:
-                async with deaf(database):
-                    done, _ = await complete(farm)
-                await watcher.expect(done)
+        limits = evolve(Limits(), sweep=0.05)
+        async with open_farm(database, tmp_path, limits=limits) as farm, connected(farm) as watcher:
+            async with deaf(database):
+                done, _ = await complete(farm)
+            await watcher.expect(done)
 
     async def test_nothing_is_lost_or_told_twice_between_what_was_missed_and_what_happens(self, farm: Farm) -> None:
         _, moment = await complete(farm)
@@ -195,6 +195,26 @@ class TestWhatIsMissed:
                 joined.set()
                 await second.expect(done)
             await first.expect(done)
+
+    async def test_what_the_others_hear_while_one_catches_up_is_not_missed(
+        self, farm: Farm, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tell, telling, allowed = Watcher.tell, asyncio.Event(), asyncio.Event()
+
+        async def slowly(watcher: Watcher, completion: Completion) -> None:
+            telling.set()
+            await allowed.wait()
+            await tell(watcher, completion)
+
+        _, moment = await complete(farm)
+        old, _ = await complete(farm)
+        monkeypatch.setattr(Watcher, "tell", slowly)
+        async with connected(farm) as first, connected(farm, query=since(moment)) as second:
+            await telling.wait()
+            new, _ = await complete(farm)
+            await first.expect(new)
+            allowed.set()
+            await second.expect(old, new)
 
 
 async def until(so: Callable[[], bool]) -> None:
@@ -271,7 +291,7 @@ class TestWhoMayHear:
 class TestTheEnd:
     async def test_a_token_that_is_closed_here_or_elsewhere_ends_its_sockets(self, farm: Farm) -> None:
         for here in (True, False):
-            token, key = await farm.database.write(make_token, TokenKind.USER, user=farm.people.user.id)
+            token, key = await farm.database.write(other_token, farm.people.user.id)
             async with connected(farm, key) as watcher, connected(farm) as bystander:
                 await farm.database.write(disable, token.id, tell=here)
                 if not here:
@@ -333,6 +353,14 @@ class TestSlowReaders:
                         break
                 assert len(announcer._watchers) == 1
                 assert max(waiting) <= 20
+
+    async def test_who_does_not_read_is_cut_off_when_the_token_is_closed(self, farm: Farm) -> None:
+        announcer = farm.client.app[completions.ANNOUNCER]
+        await farm.database.write(complete_many, farm, 3000)
+        async with frozen_reader(farm, "?completed_at_since=2000-01-01T00:00:00Z"):
+            token = await farm.database.read(lambda uow: uow.tokens.get_tokens("alice")[0])
+            await farm.database.write(disable, token.id, tell=True)
+            await until(lambda: not announcer._watchers)
 
     async def test_who_does_not_read_does_not_keep_the_server_from_stopping(self, farm: Farm) -> None:
         async with frozen_reader(farm, "?completed_at_since=2000-01-01T00:00:00Z") as reader:
@@ -416,6 +444,10 @@ async def refused(watcher: HandWatcher) -> None:
     assert isinstance(told.pop("reason"), str)
     assert told == {"type": "connection_rejected"}
     assert await watcher.hear_end() == aiohttp.WSCloseCode.OK
+
+
+def other_token(uow: UnitOfWork, user: int) -> tuple[Token, str]:
+    return make_token(uow, TokenKind.USER, user=user)
 
 
 def disable(uow: UnitOfWork, id_: int, *, tell: bool) -> None:
