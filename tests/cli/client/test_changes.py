@@ -54,10 +54,3 @@ def test_what_the_server_refuses_is_one_line_and_status_3(farm: Farm, command: s
     result = farm.run(command, 1)
     assert (result.exit_code, result.stdout) == (3, "")
     assert result.stderr.strip().removeprefix("debusine: ").rstrip(".") == words
-
-
-@pytest.mark.parametrize("command", ["manage-work-request", "retry-work-request", "abort-work-request"])
-def test_the_help_has_examples(farm: Farm, command: str) -> None:
-    result = farm.run(command, "--help")
-    assert result.exit_code == 0
-    assert f"  debusine {command} 3" in result.stdout or f"$(debusine {command} 3" in result.stdout
