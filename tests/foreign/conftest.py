@@ -11,7 +11,9 @@ from tests.wire.api import Api
 from tests.wire.server import Server, running_server
 
 #: Who is gone for this long is lost, so that a test need not wait.
-CONFIGURATION = "[limits]\nsweep = 0.2\nworker_return = 0.5\nbad_credentials = 100000\n"
+CONFIGURATION = (
+    "[limits]\nsweep = 0.2\nworker_return = 0.5\nmetadata_interval = 1\novertime = 0.1\nbad_credentials = 100000\n"
+)
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])

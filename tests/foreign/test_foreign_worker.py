@@ -65,7 +65,7 @@ def test_a_new_worker_waits_until_it_is_enabled_and_then_works(
         assert not next(row for row in server.operate("worker list") if row["name"] == name)["enabled"]
         server.operate("worker enable", name=name)
         worker.until_it_says("Connected to")
-        worker.until_it_says("Metadata: 204")
+        worker.until_it_says("Metadata: 204", times=2)  # it is asked again and again
         worker.until_it_says(f"Completed {number} success")
     shown = client.run("show-work-request", number).yaml()
     assert (shown["status"], shown["result"]) == ("completed", "success")
@@ -136,6 +136,18 @@ def test_an_aborted_worker_lives_on(server: Server, api: Api, client: ForeignCli
         assert worker.alive
     shown = api.work_request(number)
     assert (shown["status"], shown["result"], shown["artifacts"]) == ("aborted", "", [])
+
+
+def test_a_worker_that_takes_too_long_is_not_told_and_may_go_on(server: Server, api: Api, home: Path) -> None:
+    number = api.submit(timeout=1)["id"]
+    with foreign_worker(home, server, "--hold", key=server.worker_key()) as worker:
+        held(worker, api, number)
+        assert ended(api, number)["result"] == "error"
+        go_on(worker)
+        worker.until_it_says(f"Completed {number} success")
+        assert ended(api, api.submit()["id"])["result"] == "success"
+        assert worker.alive
+    assert api.work_request(number)["result"] == "error"
 
 
 def test_late_and_repeated_answers_change_nothing(server: Server, api: Api) -> None:

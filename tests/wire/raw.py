@@ -71,7 +71,9 @@ def request_bytes(
     address: tuple[str, int], method: str, target: str, headers: Mapping[str, str], body: bytes | None
 ) -> bytes:
     """The head of a request."""
-    lines = [f"{method} {target} HTTP/1.1", f"Host: {address[0]}:{address[1]}"]
+    lines = [f"{method} {target} HTTP/1.1"]
+    if "Host" not in headers:
+        lines.append(f"Host: {address[0]}:{address[1]}")
     lines += [f"{name}: {value}" for name, value in headers.items()]
     if body is not None and "Content-Length" not in headers:
         lines.append(f"Content-Length: {len(body)}")

@@ -1,11 +1,13 @@
 """§1: base URL, authentication, scope; and who may ask for what."""
 
+import hashlib
 import os
+import socket
 
 import pytest
 
 from tests.wire.api import Api, file_path, path_of
-from tests.wire.raw import exchange
+from tests.wire.raw import exchange, read_answer, request_bytes
 from tests.wire.server import Server, new_name
 from tests.wire.websocket import opened
 from tests.wire.workers import CONNECT, HandWorker
@@ -48,6 +50,20 @@ def test_a_disabled_token_is_no_token(server: Server, user: Api) -> None:
     assert worker.ask("GET", "work-request/get-next-for-worker/").empty(204)
     server.operate("worker disable", name=f"{name}-example-org")
     assert worker.ask("GET", "work-request/get-next-for-worker/").problem(403)
+
+
+def test_a_users_token_that_is_disabled_or_over_is_no_token(server: Server, user: Api) -> None:
+    """§1 disabled and expired tokens of users count as none: 403 on the next request."""
+    name = new_name()
+    server.operate("user create", name=name)
+    key = server.operate("token create", user=name)["key"]
+    short = user.by(server.operate("token create", user=name, expires_in="1")["key"])
+    assert user.by(key).get("work-request/").status == 200
+    server.operate("token disable", token=hashlib.sha256(key.encode()).hexdigest())
+    assert user.by(key).get("work-request/").problem(403)
+    while short.get("work-request/").status == 200:
+        pass
+    assert short.get("work-request/").problem(403)
 
 
 def test_an_unknown_key_is_no_token(user: Api) -> None:
@@ -161,3 +177,18 @@ def test_a_worker_reads_what_it_was_handed(user: Api, worker: HandWorker) -> Non
     assert worker.api.get(f"work-request/{work_request}/").json()["id"] == work_request
     assert worker.api.get(f"artifact/{made['id']}").json()["id"] == made["id"]
     assert worker.api.get(f"artifact/{source['id']}").problem(404)
+
+
+def test_one_connection_serves_one_request_after_the_other_whatever_their_answers(user: Api) -> None:
+    """§1 clients keep their connection, also after an answer that came before the body was read."""
+    requests = (
+        ("POST", "/api/1.0/work-request/", b"{}" * 5000, 400),
+        ("GET", "/api/1.0/work-request/", None, 200),
+        ("PUT", "/api/1.0/artifact/999999999/files/a/", b"x" * 200_000, 404),
+        ("GET", "/api/1.0/limits/", None, 200),
+    )
+    headers = {"Token": user.key or "", "Content-Type": "application/json"}
+    with socket.create_connection(user.address, timeout=60) as connection:
+        for method, target, body, status in requests:
+            connection.sendall(request_bytes(user.address, method, target, headers, body) + (body or b""))
+            assert read_answer(connection, method).status == status

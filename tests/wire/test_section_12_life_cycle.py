@@ -1,5 +1,6 @@
 """§12: who gets what, and when."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -162,3 +163,28 @@ def test_an_end_is_mailed(
     assert envelope == recipients
     assert (message["From"], message["To"]) == ("farm@example.org", recipients[0])
     assert "Sent by debusine" in str(message.get_payload())
+
+
+def test_what_cannot_be_resolved_any_more_ends_with_an_error(user: Api, idle: Api) -> None:
+    """§12 failing to compute dynamic data at the assignment: error, code dynamic-data-failed."""
+    number, moment = submitted_with_what_expires(user)
+    while datetime.now(UTC) <= moment:
+        pass
+    with connected(idle):
+        while (shown := user.work_request(number))["status"] == "pending":
+            pass
+    assert (shown["status"], shown["result"]) == ("completed", "error")
+    assert [error["code"] for error in shown["output_data"]["errors"]] == ["dynamic-data-failed"]
+
+
+def submitted_with_what_expires(user: Api) -> tuple[int, datetime]:
+    """A work request whose input is soon gone, and when that is."""
+    data = {"source": "hello", "version": "1", "filename": "hello_1_amd64.build"}
+    for delay in (0.1, 0.3, 1.0, 3.0, 10.0):  # a busy machine needs longer for the submission
+        moment = datetime.now(UTC) + timedelta(seconds=delay)
+        content = {"hello_1_amd64.build": b"log"}
+        log = user.artifact(content, category="debian:package-build-log", data=data, expire_at=moment.isoformat())
+        answer = user.post("work-request/", {"task_name": "blhc", "task_data": {"input": {"artifact": log["id"]}}})
+        if answer.status == 200:
+            return int(answer.json()["id"]), moment
+    raise AssertionError(answer)

@@ -79,11 +79,12 @@ def test_urls_are_absolute_and_encoded(user: Api) -> None:
 
 def test_urls_go_by_the_host_that_was_asked(user: Api) -> None:
     """§19 7, §20: absolute URLs by the Host header."""
-    headers = {"Token": user.key or "", "Content-Type": "application/json"}
+    headers = {"Token": user.key or "", "Content-Type": "application/json", "Host": "farm.example:8080"}
     body = json.dumps(declaration("debusine:test", {}, ["a"])).encode()
     request = exchange(user.address, "POST", "/api/1.0/artifact/", headers, body)
     made = request.json(201)
-    assert made["files"]["a"]["url"].startswith(f"http://127.0.0.1:{user.address[1]}/debusine/System/")
+    assert made["files"]["a"]["url"].startswith("http://farm.example:8080/debusine/System/")
+    assert made["download_tar_gz_url"].startswith("http://farm.example:8080/debusine/System/")
 
 
 def test_an_archive_is_not_encoded(user: Api) -> None:

@@ -215,3 +215,9 @@ def test_a_head_is_a_get_without_its_body(user: Api) -> None:
     answer = user.ask("HEAD", path_of(made["files"]["a"]["url"]))
     assert (answer.status, answer.body, answer.header("Content-Length")) == (200, b"", "3")
     user.ask("HEAD", "work-request/get-next-for-worker/")
+
+
+def test_why_something_waits_is_explained(user: Api, idle: Api) -> None:
+    """§20 GET work-request/N/explanation/ 200; unknown 404."""
+    assert user.get(f"work-request/{user.submit()['id']}/explanation/").json()
+    assert user.get("work-request/999999999/explanation/").problem(404)
