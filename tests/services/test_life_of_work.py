@@ -6,10 +6,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from debusine.db import tables
 from debusine.db.engine import make_engine, normal_url, sqlite_url
 from debusine.db.schema import migrate
 from debusine.db.unit_of_work import UnitOfWork
@@ -18,11 +20,17 @@ from debusine.domain.errors import Conflict, NotAssigned
 from debusine.domain.times import now
 from debusine.domain.work_requests import MAX_ATTEMPTS, Outcome, Result, Status, WorkRequest
 from debusine.protocol.resources import CompletionReport, WorkRequestSubmission
-from debusine.services import attempts, work_requests, workers
+from debusine.services import aborts, attempts, priorities, retries, work_requests, workers
+from debusine.services.aborts import CannotAbort
+from debusine.services.retries import DependenciesAborted, NotRetryable, Superseded
+from tests.services.test_races import block
 from tests.work import METADATA, TASKS, Workshop, add_artifact, add_worker, dispatcher, fill_farm
 
+TABLE = tables.work_requests
 WORKERS = st.integers(0, 2)
 NUMBERS = st.one_of(st.none(), st.integers(1, 4))
+MOST = 6
+SOME = st.integers(0, MOST - 1)
 RESULTS = st.sampled_from([Result.SUCCESS, Result.FAILURE])
 
 
@@ -51,7 +59,7 @@ class LifeOfWork(RuleBasedStateMachine):
         with self.engine.begin() as connection:
             return function(UnitOfWork(connection, self.moment), *arguments)
 
-    @precondition(lambda self: len(self.requests) < 4)
+    @precondition(lambda self: len(self.requests) < MOST)
     @rule()
     def submit(self) -> None:
         submission = WorkRequestSubmission(task_name="echo")
@@ -66,7 +74,7 @@ class LifeOfWork(RuleBasedStateMachine):
         worker = self.workers[who]
         self.write(attempts.get_next, worker, self.unreleased(worker) if names_all else None)
 
-    @rule(who=WORKERS, which=st.integers(0, 3), number=NUMBERS, result=RESULTS)
+    @rule(who=WORKERS, which=SOME, number=NUMBERS, result=RESULTS)
     def report(self, who: int, which: int, number: int | None, result: Result) -> None:
         if which < len(self.requests):
             with suppress(Conflict, NotAssigned):
@@ -84,16 +92,39 @@ class LifeOfWork(RuleBasedStateMachine):
         if lost:
             self.write(attempts.lose, self.id_of(who), connection)
 
-    @rule(which=st.integers(0, 3), number=st.integers(1, 3))
+    @rule(which=SOME, number=st.integers(1, 3))
     def time_out(self, which: int, number: int) -> None:
         if which < len(self.requests):
             self.write(attempts.time_out, self.requests[which], number)
 
-    @rule(which=st.integers(0, 3))
+    @rule(which=SOME)
     def abort(self, which: int) -> None:
         if which < len(self.requests):
-            with suppress(Conflict):
-                self.write(work_requests.abort, self.shop.user, self.requests[which])
+            with suppress(CannotAbort):
+                self.write(aborts.abort, self.shop.user, self.requests[which])
+
+    @precondition(lambda self: len(self.requests) < MOST)
+    @rule(which=SOME)
+    def retry(self, which: int) -> None:
+        if which < len(self.requests):
+            with suppress(NotRetryable, Superseded, DependenciesAborted):
+                retried = self.write(retries.retry, self.shop.user, TASKS, self.requests[which])
+                self.requests.append(retried.work_request.id)
+
+    @rule(which=SOME, adjustment=st.integers(-3, 0))
+    def adjust(self, which: int, adjustment: int) -> None:
+        if which < len(self.requests):
+            self.write(priorities.adjust, self.shop.user, self.requests[which], adjustment)
+            self.ended.pop(self.requests[which], None)  # the one thing that may change then
+
+    @precondition(lambda self: 0 < len(self.requests) < MOST)
+    @rule(which=SOME)
+    def submit_dependent(self, which: int) -> None:
+        on = self.write(lambda uow: uow.work_requests.get(self.requests[which % len(self.requests)]))
+        if not on.unblocks_dependents and self.write(lambda uow: uow.work_requests.superseding([on.id])) == {}:
+            self.submit()
+            new = self.write(lambda uow: uow.work_requests.get(self.requests[-1]))
+            self.write(block, new, [on.id])
 
     @rule(who=WORKERS)
     def make_artifact(self, who: int) -> None:
@@ -128,6 +159,18 @@ class LifeOfWork(RuleBasedStateMachine):
         if request.status is Status.PENDING and request.worker is None:
             assert (request.dynamic_task_data, request.started_at, request.assigned_at) == (None, None, None)
         self.check_artifacts(uow, request)
+        self.check_place(uow, request)
+
+    def check_place(self, uow: UnitOfWork, request: WorkRequest) -> None:
+        dependencies = uow.work_requests.dependencies_of(request.id)
+        done = all(dependency.status is Status.COMPLETED for dependency in dependencies)
+        assert request.status is not Status.BLOCKED or not done, "nobody waits for what is done"
+        superseded = uow.work_requests.superseding([dependency.id for dependency in dependencies])
+        assert request.status is not Status.BLOCKED or not superseded, "nobody waits for what was retried"
+        stored = uow.connection.execute(sa.select(TABLE.c.priority).where(TABLE.c.id == request.id)).scalar_one()
+        assert stored == request.priority
+        supersedes = sa.select(sa.func.count()).where(TABLE.c.supersedes == request.id)
+        assert uow.connection.execute(supersedes).scalar_one() <= 1
 
     def check_artifacts(self, uow: UnitOfWork, request: WorkRequest) -> None:
         attached = uow.artifacts.attached_to([request.id])[request.id]
