@@ -24,6 +24,8 @@ from debusine.protocol.ranges import ContentRange, InvalidContentRange
 
 #: Seconds without progress, while the server is away, after which a download is given up.
 PATIENCE = 60.0
+#: The same while it answers that it cannot give the file just now: a store may have lost the bytes for ever.
+BUSY_PATIENCE = 120.0
 
 
 @frozen(kw_only=True)
@@ -40,7 +42,8 @@ class Download:
     async def run(self) -> None:
         """Fetch it, compare size and hash, and only then give it its name.
 
-        Raises ``AlreadyThere``, ``WrongContent``, ``Refused``, or ``Unreachable`` when the server stayed away too long.
+        Raises ``AlreadyThere``, ``WrongContent``, ``Refused``, or ``Unreachable`` when the server stayed away too long;
+        ``Busy`` when it answered for two minutes that it cannot give the file.
         """
         async with partial(self.destination) as (name, stream):
             part = Part(stream)
@@ -50,15 +53,17 @@ class Download:
             publish(name, self.destination)
 
     async def _fill(self, part: "Part") -> None:
-        retries = Retries(self.connection.backoff.patient(PATIENCE))
+        away = Retries(self.connection.backoff.patient(PATIENCE))
+        busy = Retries(self.connection.backoff.patient(PATIENCE).impatient(BUSY_PATIENCE))
         while part.size < self.expected.size:
             before = part.size
             try:
                 await self._receive(part)
             except (Unreachable, Busy) as error:
                 if part.size > before:
-                    retries.reset()
-                await retries.after(error)
+                    away.reset()
+                    busy.reset()
+                await (busy if isinstance(error, Busy) else away).after(error)
             else:
                 self._must_have_grown(part, before)
         part.flush()

@@ -80,17 +80,19 @@ class Watch:
         *,
         workspaces: Collection[str] = (),
         heard: Heard | None = None,
-        delay: Callable[[], float] = pause,
+        delay: Callable[[], float] | None = None,
     ) -> None:
         """Watch some workspaces (none: all that one may see) from what was heard on (None: from now on)."""
         self.connection = connection
         self.workspaces = workspaces
-        #: How far it is; there is a moment in it as soon as the server was reached.
+        #: How far it is, with the completion that was given last; there is a moment once the server was reached.
         self.heard = heard or Heard()
-        self._delay = delay
+        #: Whether that moment is only the one of the connection, by a clock that may not be the completions' own.
+        self._estimated = False
+        self._delay = delay or pause
         self._tried = False
 
-    async def completions(self, begun: Callable[[Heard], None] = lambda _: None) -> AsyncGenerator[Completion, None]:
+    async def completions(self, begun: Callable[[], None] = lambda: None) -> AsyncGenerator[Completion, None]:
         """Each completion, once, for ever; ``begun`` is called whenever the server is reached.
 
         To be closed by whoever leaves it (``aclosing``). Raises ``WatchRefused``, ``Refused``, or ``Unreachable``
@@ -102,7 +104,7 @@ class Watch:
                     async for message in line.messages:
                         if message.text == Text.CONNECTED:
                             self._begin(line)
-                            begun(self.heard)
+                            begun()
                         elif (completion := self._heed(message)) is not None:
                             yield completion
                 logger.info("The server closed the connection")
@@ -121,7 +123,7 @@ class Watch:
         logger.info("Connected")
         self._tried = False
         if self.heard.last_completed_at is None:  # nothing is missed from here on, should the line break before news
-            self.heard = Heard(last_completed_at=line.opened_at)
+            self.heard, self._estimated = Heard(last_completed_at=line.opened_at), True
 
     def _heed(self, message: Message) -> Completion | None:
         if message.type == REJECTED:
@@ -131,7 +133,8 @@ class Watch:
         completion = _completion(message)
         if completion is None or self.heard.knows(completion):
             return None
-        self.heard = self.heard.after(completion)
+        self.heard = (Heard() if self._estimated else self.heard).after(completion)
+        self._estimated = False
         return completion
 
     def _url(self) -> URL:

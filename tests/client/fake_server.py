@@ -50,6 +50,8 @@ class FakeServer:
     relations: list[dict[str, Any]] = Factory(list)
     work_requests: dict[int, dict[str, Any]] = Factory(dict)
     faults: list[tuple[str, str, Handler]] = Factory(list)
+    #: What those who watch completions hear: on each connection a list, then the line is closed.
+    said: list[list[Any]] = Factory(list)
     at_once: int = 0
     most_at_once: int = 0
 
@@ -75,6 +77,7 @@ class FakeServer:
         app.router.add_patch(r"/api/1.0/work-request/{id:\d+}/", self.update_work_request)
         app.router.add_post(r"/api/1.0/work-request/{id:\d+}/retry/", self.retry_work_request)
         app.router.add_post(r"/api/1.0/work-request/{id:\d+}/abort/", self.abort_work_request)
+        app.router.add_get("/api/ws/1.0/work-request/on-completed/", self.tell_completions)
         return app
 
     @web.middleware
@@ -188,6 +191,14 @@ class FakeServer:
     async def list_relations(self, request: web.Request) -> web.Response:
         wanted = {key.removesuffix("_artifact"): int(value) for key, value in request.query.items()}
         return web.json_response([relation for relation in self.relations if wanted.items() <= relation.items()])
+
+    async def tell_completions(self, request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        for message in self.said.pop(0):
+            await socket.send_json(message)
+        await socket.close()
+        return socket
 
     def add_work_request(self, **facts: Any) -> dict[str, Any]:
         id_ = len(self.work_requests) + 1

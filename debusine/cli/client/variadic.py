@@ -24,7 +24,8 @@ class VariadicCommand(click.Command):
             if argument == "--":  # behind it nothing is an option
                 yield argument
                 yield from rest
-            elif argument.startswith("-") and argument != "-":
+                return
+            if argument.startswith("-") and argument != "-":
                 option, first = (argument if argument in self._variadic else None), True
             elif argument in self._positional:
                 option = None

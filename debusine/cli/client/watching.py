@@ -15,7 +15,7 @@ from debusine.cli.client.options import global_options
 from debusine.cli.client.session import Session, run
 from debusine.cli.client.variadic import VariadicCommand
 from debusine.cli.output import tell
-from debusine.client import Completion, Heard
+from debusine.client import Completion, Watch
 from debusine.domain.errors import DebusineError, Invalid
 
 EXAMPLES = """\b
@@ -69,16 +69,17 @@ def on_work_request_completed(
     file = None if path is None else HeardFile(path)
     heard = None if file is None else file.read()
 
-    async def watch(session: Session) -> None:
+    async def react(session: Session) -> None:
         if file is not None and heard is None:
             session.tell(f"There is no {path} yet: it begins with what ends from now on.")
-        reaction = Reaction(session, (found, *arguments), file, heard or Heard())
+        watch = session.client.watch(workspaces, heard)
+        reaction = Reaction(session, watch, (found, *arguments), file)
         with leaving_when_told():
-            async with aclosing(session.client.watch(workspaces, heard).completions(reaction.begin)) as completions:
+            async with aclosing(watch.completions(reaction.begin)) as completions:
                 async for completion in completions:
                     await reaction.to(completion)
 
-    run(watch)
+    run(react)
 
 
 @contextmanager
@@ -101,15 +102,14 @@ class Reaction:
     """Runs the command, and remembers for what it has run."""
 
     session: Session
+    watch: Watch
     command: Sequence[str]
     file: HeardFile | None
-    heard: Heard
 
-    def begin(self, heard: Heard) -> None:
+    def begin(self) -> None:
         """The server was reached, for the first time or again."""
         self.session.tell("Connected.")
-        if self.heard.last_completed_at is None:
-            self._remember(heard)
+        self._remember()
 
     async def to(self, completion: Completion) -> None:
         """Run the command to its end, then remember that it has run, whatever came of it."""
@@ -119,11 +119,11 @@ class Reaction:
             status = await asyncio.shield(ended)
         except asyncio.CancelledError:
             if await ended == 0:  # otherwise it was most likely told to stop as well, and has to run again
-                self._remember(self.heard.after(completion))
+                self._remember()
             raise
         if status:
             tell(f"{self.command[0]} ended with status {status} for work request {completion.work_request}.")
-        self._remember(self.heard.after(completion))
+        self._remember()
 
     async def _start(self, *arguments: str) -> asyncio.subprocess.Process:
         try:
@@ -131,7 +131,6 @@ class Reaction:
         except OSError as error:
             raise CannotRun(self.command[0], error.strerror) from error
 
-    def _remember(self, heard: Heard) -> None:
-        self.heard = heard
+    def _remember(self) -> None:
         if self.file is not None:
-            self.file.write(heard)
+            self.file.write(self.watch.heard)
