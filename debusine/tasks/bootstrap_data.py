@@ -17,6 +17,7 @@ from debusine.tasks.task_data import (
     check_components,
     each,
     matches,
+    shown,
 )
 
 Variant = Literal[
@@ -43,7 +44,7 @@ def a_keyring_url(instance: object, attribute: Any, value: Any) -> None:
     if urlsplit(value).scheme == "file":
         path = PurePosixPath(unquote(urlsplit(value).path))
         if ".." in path.parts or not any(path.is_relative_to(place) for place in KEYRING_DIRECTORIES):
-            message = f"{value!r} is not below {' or '.join(map(str, KEYRING_DIRECTORIES))}."
+            message = f"{shown(value)} is not below {' or '.join(map(str, KEYRING_DIRECTORIES))}."
             raise ValueError(message)
 
 

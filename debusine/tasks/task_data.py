@@ -11,6 +11,9 @@ from debusine.plugin import MultipleLookup, SingleLookup, UnresolvedLookup
 
 DEFAULT_TASK_CONFIGURATION = "default@debusine:task-configuration"
 
+#: Characters.
+LONGEST_SHOWN = 200
+
 Validator = Callable[[Any, "Attribute[Any]", Any], None]
 
 
@@ -20,10 +23,15 @@ def matches(pattern: str, expected: str) -> Validator:
 
     def check(_instance: object, _attribute: object, value: Any) -> None:
         if value is not None and not compiled.fullmatch(value):
-            message = f"{value!r} is not {expected}."
+            message = f"{shown(value)} is not {expected}."
             raise ValueError(message)
 
     return check
+
+
+def shown(value: str) -> str:
+    """A value for a message, which need not be as long as the value."""
+    return repr(value if len(value) <= LONGEST_SHOWN else f"{value[:LONGEST_SHOWN]}…")
 
 
 def each(check: Validator) -> Validator:
@@ -68,7 +76,7 @@ def an_absolute_url(*schemes: str) -> Validator:
 
     def check(_instance: object, _attribute: object, value: Any) -> None:
         if value is not None and not _is_absolute_url(value, schemes):
-            message = f"{value!r} is not an absolute URL ({', '.join(schemes)})."
+            message = f"{shown(value)} is not an absolute URL ({', '.join(schemes)})."
             raise ValueError(message)
 
     return check

@@ -5,6 +5,9 @@ from typing import Any
 
 from debusine.plugin import ArtifactFacts, Lookups, MultipleLookup, RelationType, SingleLookup, UnresolvedLookup
 
+#: Digits.
+LONGEST_ID = 18
+
 
 class MemoryLookups(Lookups):
     """Finds the artifacts that a test gives it, by id, ``"ID@artifacts"`` or a name."""
@@ -67,4 +70,5 @@ class MemoryLookups(Lookups):
         if not isinstance(lookup, str):
             return 0
         number = lookup.removesuffix("@artifacts")
-        return self.names.get(lookup, int(number) if number != lookup and number.isdigit() else 0)
+        is_id = number != lookup and number.isdecimal() and len(number) <= LONGEST_ID
+        return self.names.get(lookup, int(number) if is_id else 0)

@@ -241,3 +241,12 @@ def test_no_value_of_any_key_is_more_than_refused(task: str, value: object) -> N
         except InvalidFields:
             continue
         assert means_the_same_again(data), key
+
+
+def test_a_message_is_not_as_long_as_what_it_is_about() -> None:
+    with pytest.raises(InvalidFields) as caught:
+        structure({**EXAMPLES["blhc"].data, "host_architecture": "x " * 30_000}, TASKS["blhc"].Data)
+
+    (message,) = (caught.value.validation_errors or {})["host_architecture"]
+    assert message.endswith("…' is not an architecture such as amd64.")
+    assert len(message) < 300

@@ -80,6 +80,8 @@ def test_what_the_protocol_allows_is_accepted(kind: type[Any], data: dict[str, A
         (SbuildData, {**SBUILD, "build_components": []}, "build_components"),
         (SbuildData, {**SBUILD, "build_components": ["all"], "binnmu": BINNMU}, "non_field_errors"),
         (SbuildData, {**SBUILD, "binnmu": {**BINNMU, "maintainer": "nobody"}}, "binnmu.maintainer"),
+        (SbuildData, {**SBUILD, "binnmu": {**BINNMU, "maintainer": "(" * 60_000}}, "binnmu.maintainer"),
+        (SbuildData, {**SBUILD, "binnmu": {**BINNMU, "maintainer": "A <a@" + "b" * 400 + ">"}}, "binnmu.maintainer"),
         (SbuildData, {**SBUILD, "binnmu": {**BINNMU, "timestamp": "yesterday"}}, "binnmu.timestamp"),
         (SbuildData, {**SBUILD, "build_profiles": ["a,b"]}, "build_profiles"),
         (SbuildData, {**SBUILD, "backend": "docker"}, "backend"),
