@@ -3,14 +3,15 @@
 import asyncio
 import logging
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from attrs import define, field
 
-from debusine.client import Client, Refused
+from debusine.client import Client, Refused, StaleAttempt
 from debusine.domain.artifacts import RelationType
 from debusine.domain.errors import DebusineError, Invalid
 from debusine.domain.times import now
@@ -35,6 +36,13 @@ class InvalidLogName(Invalid):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"{name!r} cannot be the name of a log")
+
+
+class CannotFetch(DebusineError):
+    """An input does not come: its artifact or one of its files is not there, or nobody can read it."""
+
+    def __init__(self, artifact: int, error: Refused) -> None:
+        super().__init__(f"Artifact {artifact} cannot be fetched: {error}", detail=error.request or None)
 
 
 class CannotPrepareImage(DebusineError):
@@ -82,7 +90,8 @@ class WorkerContext(TaskContext):
         self.tell(f"fetching artifact {artifact}")
         facts = await self.describe(artifact)
         await in_thread(into.mkdir, parents=True, exist_ok=True)
-        await self.client.download_artifact(self._artifacts[artifact], into)
+        with telling_which(artifact):
+            await self.client.download_artifact(self._artifacts[artifact], into)
         self.fetched.append(artifact)
         return facts
 
@@ -90,7 +99,8 @@ class WorkerContext(TaskContext):
         """One file of an input, from the cache."""
         self.tell(f"fetching {path} of artifact {artifact}, unless it is in the cache")
         resource = await self._resource(artifact)
-        return await self.images.get(self.client, resource, path, self._run_into if decompress else None)
+        with telling_which(artifact):
+            return await self.images.get(self.client, resource, path, self._run_into if decompress else None)
 
     async def keep_cached(self, compressed: Path, plain: Path) -> None:
         """Move what decompressing a file would yield into the cache."""
@@ -142,7 +152,8 @@ class WorkerContext(TaskContext):
 
     async def _resource(self, artifact: int) -> ArtifactResource:
         if artifact not in self._artifacts:
-            self._artifacts[artifact] = await self.client.get_artifact(artifact)
+            with telling_which(artifact):
+                self._artifacts[artifact] = await self.client.get_artifact(artifact)
         return self._artifacts[artifact]
 
     async def _wait_for_room(self, error: Refused) -> None:
@@ -162,3 +173,14 @@ class WorkerContext(TaskContext):
         writable = (run.work, run.home, run.temporary)
         # Not the whole cache: what is in it may come from a workspace that this run's submitter cannot see.
         return Sandbox(writable=writable, readable=self.images.in_use(), hidden=self.hidden)
+
+
+@contextmanager
+def telling_which(artifact: int) -> Iterator[None]:
+    """Name the input in what the server says against fetching it."""
+    try:
+        yield
+    except StaleAttempt:
+        raise
+    except Refused as error:
+        raise CannotFetch(artifact, error) from error

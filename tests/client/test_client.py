@@ -183,12 +183,14 @@ async def test_reading_is_repeated_when_the_server_is_busy(client: Client, serve
     assert (await client.get_work_request(1)).id == 1
 
 
+@pytest.mark.parametrize("backoff", [IMPATIENT])
 async def test_patience_with_a_busy_server_ends(client: Client, server: FakeServer) -> None:
     server.misbehave("GET", "", answering(lambda: problem(503, "Later")), times=1000)
     with pytest.raises(Busy, match="Later"):
         await client.get_work_request(1)
 
 
+@pytest.mark.parametrize("backoff", [IMPATIENT])
 async def test_a_server_that_asks_for_more_patience_than_there_is_gets_none(client: Client, server: FakeServer) -> None:
     later = answering(lambda: web.Response(status=503, headers={"Retry-After": "120"}))
     server.misbehave("GET", "", later, times=1000)

@@ -11,6 +11,7 @@ from aiohttp.test_utils import TestServer
 
 from debusine.client import (
     AlreadyThere,
+    Busy,
     Client,
     Incomplete,
     InvalidAnswer,
@@ -21,14 +22,10 @@ from debusine.client import (
 )
 from debusine.client import downloads as downloads_module
 from debusine.protocol.resources import ArtifactResource
+from tests.client.conftest import IMPATIENT
 from tests.client.fake_server import FakeServer, Handler, Upload, answering, hang_up, problem
 
 CONTENT = os.urandom(300_000)
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(downloads_module, "PATIENCE", 0.2)
 
 
 async def stored(client: Client, server: FakeServer, **files: bytes) -> ArtifactResource:
@@ -84,14 +81,43 @@ async def test_a_server_without_ranges_sends_it_all_again(client: Client, server
     assert (tmp_path / "a").read_bytes() == CONTENT
 
 
+@pytest.mark.parametrize("backoff", [IMPATIENT])
 async def test_a_server_that_stays_away_leaves_nothing_behind(
-    client: Client, server: FakeServer, tmp_path: Path
+    client: Client, server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(downloads_module, "PATIENCE", 0.1)
     artifact = await stored(client, server, a=CONTENT)
-    server.misbehave("GET", "download", hang_up, times=1000)
+    server.misbehave("GET", "download", hang_up, times=10_000)
     with pytest.raises(Unreachable):
         await client.download_file(artifact, "a", tmp_path / "a")
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_file_that_no_store_gives_is_given_up_sooner_than_a_server_that_is_away(
+    client: Client,
+    server: FakeServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(downloads_module, "BUSY_PATIENCE", 0.1)
+    monkeypatch.setattr("debusine.client.backoff.QUIET", 0.0)
+    artifact = await stored(client, server, a=CONTENT)
+    server.misbehave("GET", "download", hang_up)
+    server.misbehave("GET", "download", answering(lambda: problem(503, "'a' cannot be read")), times=10_000)
+    with pytest.raises(Busy, match="'a' cannot be read"):
+        await client.download_file(artifact, "a", tmp_path / "a")
+    assert list(tmp_path.iterdir()) == []
+    assert "For 0 seconds now: 'a' cannot be read; trying on" in caplog.text
+
+
+async def test_a_store_that_fails_for_a_moment_costs_no_download(
+    client: Client, server: FakeServer, tmp_path: Path
+) -> None:
+    artifact = await stored(client, server, a=CONTENT)
+    server.misbehave("GET", "download", answering(lambda: problem(503, "'a' cannot be read")), times=3)
+    await client.download_file(artifact, "a", tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("content", [b"x" * len(CONTENT), CONTENT[:-1], CONTENT + b"x", b""])

@@ -20,15 +20,11 @@ from debusine.client import (
 from debusine.client import uploads as uploads_module
 from debusine.client.uploads import CHUNK, Upload
 from debusine.protocol.resources import ArtifactResource
+from tests.client.conftest import IMPATIENT
 from tests.client.fake_server import FakeServer, answering, hang_up, problem
 
 MIB = 1 << 20
 CONTENT = bytes(range(256)) * 4096 * 3  # 3 MiB
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads_module, "PATIENCE", 0.2)
 
 
 @pytest.fixture
@@ -135,9 +131,13 @@ async def test_a_server_that_is_busy_is_asked_again(client: Client, server: Fake
     assert server.uploads[1]["f"].complete
 
 
-async def test_a_server_that_stays_away_is_given_up(client: Client, server: FakeServer, source: Path) -> None:
+@pytest.mark.parametrize("backoff", [IMPATIENT])
+async def test_a_server_that_stays_away_is_given_up(
+    client: Client, server: FakeServer, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads_module, "PATIENCE", 0.1)
     artifact = await declared(client, f=source)
-    server.misbehave("PUT", "", hang_up, times=1000)
+    server.misbehave("PUT", "", hang_up, times=10_000)
     with pytest.raises(Unreachable, match="Cannot reach the server at http"):
         await client.upload_files(artifact, {"f": source})
 
@@ -147,7 +147,7 @@ async def test_an_upload_waits_longer_for_the_server_than_a_question(
 ) -> None:
     artifact = await declared(client, f=source)
     server.misbehave("PUT", "", hang_up, times=10)
-    monkeypatch.setattr(uploads_module, "PATIENCE", 5.0)
+    monkeypatch.setattr(uploads_module, "PATIENCE", 30.0)
     async with Connection(access, backoff=Backoff(first=0.001, most=0.01, patience=0.0)) as connection:
         await upload_of(connection, artifact, source).run()
     assert server.uploads[1]["f"].complete
