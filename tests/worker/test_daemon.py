@@ -135,6 +135,34 @@ async def test_inputs_come_and_artifacts_go(server: FakeServer, start_worker: St
     assert server.relations == {(copied.id, source, "relates-to"), (logs.id, source, "relates-to")}
 
 
+@pytest.mark.parametrize(("status", "told"), [(404, "no such file"), (410, "gone for ever"), (503, "no store has it")])
+async def test_an_input_that_cannot_be_had_ends_the_attempt_soon_and_is_named(
+    server: FakeServer,
+    start_worker: StartWorker,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    status: int,
+    told: str,
+) -> None:
+    monkeypatch.setattr("debusine.client.downloads.BUSY_PATIENCE", 0.1)
+    caplog.set_level("INFO")
+    source = server.add_artifact("debusine:test", {}, {"sub/a.txt": b"hello"})
+
+    async def fetch(context: TaskContext) -> None:
+        await context.fetch(source, context.directory / "in")
+
+    server.fault = lambda request: problem(status, told) if "download" in request.path else None
+    server.add_work("scripted", {})
+    async with start_worker(fetch):
+        await server.until(lambda: server.completed)
+    body = server.completed[0][2]
+    (error,) = body["output_data"]["errors"]
+    place = f"GET {server.url}/download/{source}/sub/a.txt"
+    assert (body["result"], error["code"]) == ("error", "execute-failed")
+    assert error["message"] == f"CannotFetch: Artifact {source} cannot be fetched: {told}: {place}"
+    assert error["message"] in caplog.text
+
+
 async def test_one_thing_is_done_at_a_time(server: FakeServer, start_worker: StartWorker) -> None:
     together = 0
 
