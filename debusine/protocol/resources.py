@@ -16,6 +16,9 @@ from debusine.domain.work_requests import DEFAULT_TIMEOUT, MAX_PRIORITY_ADJUSTME
 
 NAME_LENGTH = 255
 
+#: What operators are shown, on terminals, too.
+DOMAIN_NAME = r"[A-Za-z0-9._:-]{1,400}"
+
 #: What JSON Schema says of the checksums that are taken, beyond their type.
 CHECKSUMS = {
     "properties": {"sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"}},
@@ -183,7 +186,7 @@ class WorkerRegistration:
     """What a worker says when it introduces itself."""
 
     token: str = field(validator=[validators.min_len(8), validators.max_len(64)])
-    fqdn: str = field(validator=[validators.min_len(1), validators.max_len(400)])
+    fqdn: str = field(validator=validators.matches_re(DOMAIN_NAME))
     worker_type: Literal["external", "signing", "celery"] = "external"
 
 

@@ -19,7 +19,8 @@ SAFE_TYPES = (
     "application/octet-stream",
 )
 _CHARSET = re.compile(r"charset=\"?([A-Za-z0-9][A-Za-z0-9._:-]{0,39})\"?", re.ASCII)
-_UNSAFE_IN_QUOTES = re.compile(r"[^ !#-\[\]-~]", re.ASCII)
+#: What some reader of the header takes for the end of the name, or for a code; the exact name follows in another form.
+_UNSAFE_IN_QUOTES = re.compile(r"[^A-Za-z0-9 !#$&()+,.:=@\[\]^_`{}~-]", re.ASCII)
 
 
 def safe_content_type(declared: str | None) -> str:

@@ -1,14 +1,15 @@
 """URLs in answers: absolute, and percent-encoded as clients demand."""
 
 import re
-from ipaddress import ip_address, ip_network
 from urllib.parse import quote, urlencode
 
 from aiohttp import web
 from attrs import frozen
+from yarl import URL
 
 from debusine.config import Settings
 from debusine.domain.errors import Invalid
+from debusine.server.addresses import from_trusted_proxy
 from debusine.server.keys import SETTINGS
 
 _HOST = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
@@ -60,20 +61,15 @@ def urls(request: web.Request) -> Urls:
     return Urls((settings.public_url or _base(request, settings)).rstrip("/"), settings.scope)
 
 
-def from_trusted_proxy(request: web.Request, settings: Settings) -> bool:
-    """Whether the connection comes from a proxy whose word counts."""
-    try:
-        address = ip_address(request.transport.get_extra_info("peername")[0]) if request.transport else None
-    except (TypeError, ValueError, IndexError):  # a unix socket has no address
-        return False
-    return address is not None and any(address in ip_network(proxy) for proxy in settings.trusted_proxies)
-
-
 def _base(request: web.Request, settings: Settings) -> str:
     scheme, host = request.scheme, request.host
-    if settings.trusted_proxies and from_trusted_proxy(request, settings):
+    if from_trusted_proxy(request):
         scheme = request.headers.get("X-Forwarded-Proto", scheme)
         host = request.headers.get("X-Forwarded-Host", host)
     if not _HOST.fullmatch(host) or scheme not in {"http", "https"}:
         raise InvalidHost(host)
+    try:
+        URL(f"{scheme}://{host}")  # knows which ports and addresses there are
+    except ValueError:
+        raise InvalidHost(host) from None
     return f"{scheme}://{host}"

@@ -28,7 +28,11 @@ class Said:
 async def say(target: Target, raw: bytes, random: Random) -> Said:
     """Send bytes in some manner, and judge the answer."""
     manner = random.choice(("whole",) * 8 + ("pieces", "pieces", "leave", "half", "deaf"))
-    reader, writer = await asyncio.open_connection(target.host, target.port, limit=1 << 22)
+    try:
+        reader, writer = await asyncio.open_connection(target.host, target.port, limit=1 << 22)
+    except OSError as error:
+        await asyncio.sleep(1)
+        return Said((), f"the server cannot be reached: {error}")
     try:
         await _send(writer, raw, manner, random)
         answer = b"" if manner in {"leave", "deaf"} else await _read(reader, manner)

@@ -2,13 +2,12 @@
 
 import asyncio
 import ctypes
-import faulthandler
 import gc
 import logging
 import sys
-import tempfile
 import threading
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -40,15 +39,17 @@ class Watch:
     paused: bool = False
     errors: list[str] = Factory(list)
     _collecting: float = 0.0
-    _file: Any = Factory(tempfile.TemporaryFile)
+    _beat: float = Factory(time.perf_counter)
+    _seen: str = ""
 
     async def run(self) -> None:
         """Watch until cancelled."""
         logging.getLogger().addHandler(_Errors(self))
         gc.callbacks.append(self._collected)
+        threading.Thread(target=self._look, args=(threading.get_ident(),), daemon=True).start()
         clocks = time.perf_counter(), time.thread_time(), time.process_time()
         while True:
-            faulthandler.dump_traceback_later(SUSPICIOUS, file=self._file)
+            self._beat = time.perf_counter()
             await asyncio.sleep(BEAT)
             now = time.perf_counter(), time.thread_time(), time.process_time()
             wall, own, process = (after - before for after, before in zip(now, clocks, strict=True))
@@ -88,7 +89,7 @@ class Watch:
         self.longest = max(self.longest, late)
         if late < SUSPICIOUS or self.paused:
             return
-        stacks = self._read_stacks()
+        stacks, self._seen = self._seen, ""
         # A loop that is late while nobody here computes waits for the machine, which others use, too.
         own, others = min(late, own), min(late, others)
         if own > self.longest_own:
@@ -98,12 +99,12 @@ class Watch:
             self.stacks = self.stacks if self.longest_own > others else stacks
         self.stalls += max(own, others) > 0.1
 
-    def _read_stacks(self) -> str:
-        self._file.seek(0)
-        stacks = self._file.read().decode(errors="replace")
-        self._file.seek(0)
-        self._file.truncate()
-        return str(stacks).rpartition("\nThread 0x")[2][:4000]  # the loop runs in the first thread, which comes last
+    def _look(self, thread: int) -> None:
+        """Write down what the loop's thread does whenever it is late; not by faulthandler, which can crash."""
+        while True:
+            time.sleep(SUSPICIOUS / 4)
+            if time.perf_counter() - self._beat > SUSPICIOUS:
+                self._seen = "".join(traceback.format_stack(sys._current_frames().get(thread)))[-4000:]
 
     def _collected(self, phase: str, _facts: object) -> None:
         if phase == "start":

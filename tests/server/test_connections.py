@@ -112,6 +112,14 @@ async def test_a_handshake_with_more_than_ascii_is_a_malformed_one(farm: Farm, h
     assert (answer.status, answer.problem()["title"]) == (400, f"The header {header} is malformed")
 
 
+async def test_a_handshake_with_a_host_that_cannot_be_is_refused(farm: Farm) -> None:
+    head = f"GET {SOCKET} HTTP/1.1\r\nHost: h:99999\r\nOrigin: http://h\r\nConnection: close\r\n\r\n"
+
+    (answer,) = await told(farm, head.encode())
+
+    assert (answer.status, answer.problem()["title"]) == (400, "The Host header is malformed")
+
+
 async def test_a_body_in_broken_chunks_is_refused_once_and_not_for_each_chunk(
     farm: Farm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
