@@ -41,7 +41,7 @@ class ArtifactCategory(StrEnum):
 
 def _absolute_url(_instance: object, attribute: "attrs.Attribute[Any]", value: str) -> None:
     if not _ABSOLUTE_URL.fullmatch(value):
-        message = f"{attribute.name} must be an absolute URL, not {value!r}."
+        message = f"{attribute.name} must be an absolute URL, not {value[:200]!r}."
         raise ValueError(message)
 
 

@@ -9,6 +9,9 @@ from debusine.domain.errors import Invalid
 #: A rule yields the reason against the files of an artifact; it gets the category's data and the paths.
 Rule = Callable[[Any, Sequence[str]], str | None]
 
+#: Names in one message.
+SHOWN = 10
+
 BINARY_SUFFIXES = (".deb", ".udeb", ".ddeb")
 
 
@@ -91,7 +94,7 @@ def _as_promised(architectures: Sequence[str], names: Sequence[str]) -> str | No
     if list(architectures) == ["source"] and binaries:
         return f"the .changes is of source alone and lists {binaries[0]}"
     if set(architectures) - {"source"} and not binaries:
-        return f"the .changes is of {' '.join(architectures)} and lists no .deb"
+        return f"the .changes is of {' '.join(architectures)[:100]} and lists no .deb"
     if "source" in architectures and len(sources) != 1:
         return "the .changes is of a source and must list exactly one .dsc"
     if "source" not in architectures and sources:
@@ -102,10 +105,16 @@ def _as_promised(architectures: Sequence[str], names: Sequence[str]) -> str | No
 def _as_listed(names: Sequence[str], listing: str, paths: Sequence[str]) -> str | None:
     expected, given = {listing, *names}, set(paths)
     if missing := sorted(expected - given):
-        return f"{listing} lists {', '.join(missing)}"
+        return f"{listing} lists {_some(missing)}"
     if more := sorted(given - expected):
-        return f"{listing} does not list {', '.join(more)}"
+        return f"{listing} does not list {_some(more)}"
     return None
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first of some names, for a sentence."""
+    shown = ", ".join(name[:100] for name in names[:SHOWN])
+    return shown if len(names) <= SHOWN else f"{shown} and {len(names) - SHOWN} more"
 
 
 def _no_binaries_tree(_data: object, paths: Sequence[str]) -> str | None:

@@ -258,3 +258,11 @@ def test_files_that_do_not_fit_are_refused(category: str, paths: list[str]) -> N
     with pytest.raises(InvalidFiles) as caught:
         check_artifact(category, GOOD[category][0], paths)
     assert list(caught.value.validation_errors or {}) == ["files"]
+
+
+def test_a_message_names_some_of_many_files() -> None:
+    names = [f"{number:05}.deb" for number in range(5000)]
+    fields = {"Architecture": "all", "Files": [{"name": name} for name in names]}
+
+    with pytest.raises(InvalidFiles, match=r"lists 00000\.deb, .*00009\.deb and 4990 more$"):
+        check_artifact("debian:upload", {"type": "dpkg", "changes_fields": fields}, ["a.changes"])
