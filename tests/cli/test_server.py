@@ -4,15 +4,18 @@ import hashlib
 import http.client
 import json
 import os
+import pwd
 import signal
 import socket
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
+from debusine.cli.data_directory import NotWritable, locked
 from tests.cli.processes import PATIENCE, SOON, Server, run, running_server
 from tests.postgresql import PostgreSQLServer
 
@@ -144,11 +147,17 @@ class TestBadInput:
 
         assert "file/data cannot be written: Not a directory; choose one with --data-dir" in line
 
-    @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-    def test_the_data_directory_cannot_be_written(self, tmp_path: Path) -> None:
-        tmp_path.chmod(0o500)
+    def test_the_data_directory_cannot_be_written(self) -> None:
+        with tempfile.TemporaryDirectory(prefix="debusine-test-") as name:  # not pytest's: others can go into this one
+            directory = Path(name)
+            directory.chmod(0o555)
 
-        assert "cannot be written: Permission denied" in refusal(tmp_path)
+            with ordinary_user(), pytest.raises(NotWritable) as caught, locked(directory, "a test"):
+                pass
+            directory.chmod(0o700)
+
+        told = f"The data directory {directory} cannot be written: Permission denied; choose one with --data-dir"
+        assert str(caught.value) == told
 
     def test_another_server_has_the_data_directory(self, data_dir: Path) -> None:
         with running_server(data_dir) as server:
@@ -203,6 +212,19 @@ def test_a_server_runs_on_postgresql_once_it_is_migrated(data_dir: Path, postgre
         assert server.stop() < SOON
     assert not (data_dir / "debusine.sqlite").exists()
     postgresql_server.drop_database(url)
+
+
+@contextmanager
+def ordinary_user() -> Iterator[None]:
+    """Be nobody when we are root, who may write everywhere."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(pwd.getpwnam("nobody").pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 @contextmanager

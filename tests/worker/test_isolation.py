@@ -47,6 +47,9 @@ def sandbox(tmp_path: Path) -> Sandbox:
     for name in ("work", "secret", "readable"):
         (tmp_path / name).mkdir()
     (tmp_path / "secret/token").write_text("verysecret")
+    for path in (tmp_path / "home/.bashrc", tmp_path / "another-run/log"):
+        path.parent.mkdir()
+        path.write_text("nobody else's business")
     (tmp_path / "readable/file").write_text("readable")
     sandbox = Sandbox(writable=[tmp_path / "work"], readable=[tmp_path / "readable"], hidden=[tmp_path / "secret"])
     probe = subprocess.run(sandbox.wrap(["true"], tmp_path / "work"), capture_output=True, text=True, check=False)
@@ -65,10 +68,9 @@ def test_a_sandboxed_command_sees_its_inputs_and_may_write_to_its_directory(sand
     assert (tmp_path / "work/copy").read_text() == "readable"
 
 
-@pytest.mark.parametrize(
-    "place", ["secret/token", "/root/.bashrc", "/home", "/var/lib/debusine-worker", "/run/systemd"]
-)
+@pytest.mark.parametrize("place", ["secret/token", "home/.bashrc", "another-run/log", "/home", "/run"])
 def test_a_sandboxed_command_sees_no_secrets_and_no_homes(sandbox: Sandbox, tmp_path: Path, place: str) -> None:
+    assert (tmp_path / place).exists()
     assert sandboxed(sandbox, tmp_path, "cat", str(tmp_path / place)).returncode != 0
     assert "No such file" in sandboxed(sandbox, tmp_path, "ls", str(tmp_path / place)).stderr
 
