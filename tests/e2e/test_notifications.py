@@ -97,7 +97,7 @@ class TestALoggedInServer:
         self, worker_sources: None, farm: Farm, port: int, authority: Authority
     ) -> None:
         mailbox = Mailbox()
-        guarded = {"require_starttls": True, "auth_required": True, "authenticator": authenticate}
+        guarded: dict[str, Any] = {"require_starttls": True, "auth_required": True, "authenticator": authenticate}
         with mail_server(mailbox, port=port, tls_context=authority.server, **guarded):
             farm.start_worker(farm.make_worker("builder"))
             number = ask(farm, "on_success", "on_failure", result=False)
