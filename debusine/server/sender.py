@@ -88,15 +88,17 @@ class Sender:
             logger.warning("Notifications cannot be sent just now: %s", error)
 
     async def _begin_some(self) -> bool:
-        """Claim as much as may run at the same time; True: there may be more."""
+        """Claim as much as may run at the same time; True: there was something, so there may be more."""
         free = {name: self.limits.notification_calls - len(self._calls[name]) for name in self.opened}
         names = [name for name, count in free.items() if count > 0]
         if self._stopping or not names or not await self.database.read(outbox.any_due, names):
             return False
+        begun = 0
         for name in names:
             for claimed in await self._claim(name, free[name]):
                 self._begin(name, claimed)
-        return True
+                begun += 1
+        return begun > 0
 
     async def _claim(self, method: str, limit: int) -> Sequence[Claimed]:
         return await self.database.write(outbox.claim, method, server=self.server, limits=self.limits, limit=limit)

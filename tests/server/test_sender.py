@@ -165,6 +165,25 @@ class TestSending:
         assert most == QUICK.notification_calls
 
 
+class TestSubmitting:
+    async def test_what_a_submitter_may_not_is_told_at_once(self, database: Database, tmp_path: Path) -> None:
+        async with open_notifying(database, tmp_path, MemoryNotificationMethod) as farm:
+            await add_channel(database, "open", allow_overrides=True)
+            answers = [
+                await farm.post(
+                    "/api/1.0/work-request/", {"task_name": "noop", "event_reactions": {"on_success": [it]}}
+                )
+                for it in (reaction("post"), reaction(to=["mallory"]), {**reaction("open"), "data": {"to": [5]}})
+            ]
+
+        assert [answer.status for answer in answers] == [400] * 3
+        assert [answer.problem()["title"] for answer in answers] == [
+            "Non-existing channels: ['post']",
+            "Invalid event_reactions",
+            "Invalid event_reactions",
+        ]
+
+
 class TestFailures:
     async def test_a_temporary_failure_is_tried_again(self, database: Database, tmp_path: Path) -> None:
         answers = iter([TemporaryFailure("away"), TemporaryFailure("still\naway", retry_after=0.01), None])
