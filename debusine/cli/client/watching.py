@@ -49,8 +49,8 @@ _STOP = (signal.SIGINT, signal.SIGTERM)
     cls=VariadicCommand, variadic=["--workspace"], short_help="Run a command whenever one has ended.", epilog=EXAMPLES
 )
 @click.argument("command")
-@click.argument("arguments", metavar="[ARG]...", nargs=-1)
-@click.option("--workspace", "workspaces", metavar="NAME...", multiple=True, help="Only work requests in these.")
+@click.argument("arguments", metavar="[ARG…]", nargs=-1)
+@click.option("--workspace", "workspaces", metavar="NAME…", multiple=True, help="Only work requests in these.")
 @click.option(
     "--last-completed-at",
     "path",
@@ -62,7 +62,7 @@ _STOP = (signal.SIGINT, signal.SIGTERM)
 def on_work_request_completed(
     command: str, arguments: tuple[str, ...], workspaces: tuple[str, ...], path: Path | None
 ) -> None:
-    """Run COMMAND ARG... ID RESULT for each work request that ends with success, failure or error, one by one."""
+    """Run COMMAND ARG… ID RESULT for each work request that ends with success, failure or error, one by one."""
     found = shutil.which(command)
     if found is None:
         raise NoSuchCommand(command)
