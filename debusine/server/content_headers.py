@@ -18,7 +18,11 @@ SAFE_TYPES = (
     "application/vnd.debian.binary-package",
     "application/octet-stream",
 )
-_CHARSET = re.compile(r"charset=\"?([A-Za-z0-9][A-Za-z0-9._:-]{0,39})\"?", re.ASCII)
+#: Those in which the characters of ASCII are what they are everywhere: in others (UTF-7) harmless text may be a script.
+_CHARSET = re.compile(
+    r"charset=\"?(utf-8|us-ascii|iso-8859-\d{1,2}|windows-125\d|koi8-[ru]|euc-(?:jp|kr)|gb18030|big5)\"?(?![\w-])",
+    re.ASCII | re.IGNORECASE,
+)
 #: What some reader of the header takes for the end of the name, or for a code; the exact name follows in another form.
 _UNSAFE_IN_QUOTES = re.compile(r"[^A-Za-z0-9 !#$&()+,.:=@\[\]^_`{}~-]", re.ASCII)
 
