@@ -73,6 +73,13 @@ class ForeignClient:
             sys.argv, sys.stdin = before
         raise AssertionError("the client did not end")
 
+    def create(self, directory: Path, *names: str, **options: str) -> Any:
+        """Make an artifact of files of a directory."""
+        words = [word for name, value in options.items() for word in (f"--{name}", value)]
+        upload = ["--upload", *names] if names else []
+        base = ["--upload-base-directory", directory]
+        return self.run("create-artifact", "debusine:test", *words, *base, *upload).yaml()
+
     def start(self, *words: object) -> "subprocess.Popen[bytes]":
         """Run a command in a process of its own."""
         command = [sys.executable, "-m", "tests.foreign.client", *self.arguments(*words)]

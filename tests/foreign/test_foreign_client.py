@@ -3,7 +3,6 @@
 import json
 import os
 import tarfile
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +10,18 @@ import pytest
 
 from tests.debian_packages import SourcePackage
 from tests.e2e.farm import eventually
-from tests.foreign.processes import ForeignClient, breaking_wire
+from tests.foreign.processes import ForeignClient
 from tests.wire.api import Api
 from tests.wire.raw import PATIENCE
 from tests.wire.server import Server, new_name
 from tests.wire.workers import connected
 
+#: A client does not see which database there is.
+DATABASES = ("sqlite",)
+
 pytestmark = pytest.mark.e2e
 
 MiB = 1 << 20
-
-
-def create(client: ForeignClient, directory: Path, *names: str, **options: str) -> Any:
-    """Make an artifact of files."""
-    words = [word for name, value in options.items() for word in (f"--{name}", value)]
-    upload = ["--upload", *names] if names else []
-    base = ["--upload-base-directory", directory]
-    return client.run("create-artifact", "debusine:test", *words, *base, *upload).yaml()
 
 
 def test_an_artifact_is_made_shown_and_downloaded(client: ForeignClient, tmp_path: Path) -> None:
@@ -36,7 +30,7 @@ def test_an_artifact_is_made_shown_and_downloaded(client: ForeignClient, tmp_pat
     for name, content in files.items():
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_bytes(content)
-    made = create(client, source, *files, **{"expire-at": "2040-01-02T03:04:05+00:00"})
+    made = client.create(source, *files, **{"expire-at": "2040-01-02T03:04:05+00:00"})
     assert list(made) == ["result", "message", "artifact_id", "files_to_upload", "expire_at"]
     shown = client.run("show-artifact", made["artifact_id"]).yaml()
     target.mkdir()
@@ -53,7 +47,7 @@ def test_the_way_of_a_download_goes_by_the_sizes(client: ForeignClient, tmp_path
     (source / "large").write_bytes(bytes(21 * MiB))
     (source / "small").write_bytes(os.urandom(100))
     for names in ([], ["small"], ["large"], ["large", "small"]):
-        number = create(client, source, *names)["artifact_id"]
+        number = client.create(source, *names)["artifact_id"]
         target = tmp_path / f"target-{number}"
         target.mkdir()
         assert client.run("download-artifact", number, "--target-directory", target).status == 0
@@ -63,42 +57,11 @@ def test_the_way_of_a_download_goes_by_the_sizes(client: ForeignClient, tmp_path
 
 def test_a_tarball_is_kept_as_it_is(client: ForeignClient, tmp_path: Path) -> None:
     (tmp_path / "small").write_bytes(b"content")
-    number = create(client, tmp_path, "small")["artifact_id"]
+    number = client.create(tmp_path, "small")["artifact_id"]
     said = client.run("download-artifact", number, "--tarball", "--target-directory", tmp_path).out
     assert said == f"artifact-{number}.tar.gz\n"
     with tarfile.open(tmp_path / said.strip()) as archive:
         assert archive.getnames() == ["small"]
-
-
-def test_an_upload_survives_a_connection_that_breaks_in_every_chunk(
-    server: Server, client: ForeignClient, api: Api, tmp_path: Path
-) -> None:
-    content = os.urandom(55 * MiB)
-    (tmp_path / "large").write_bytes(content)
-    with breaking_wire(server, 30 * MiB, 10 * MiB, 2 * MiB) as wire:
-        torn = ForeignClient.make(tmp_path, wire.url, api.key or "")
-        made = create(torn, tmp_path, "large")
-        assert wire.broken == 3
-    target = tmp_path / "target"
-    target.mkdir()
-    client.run("download-artifact", made["artifact_id"], "--target-directory", target)
-    assert (target / "large").read_bytes() == content
-
-
-def test_an_upload_survives_the_death_of_the_server(
-    server: Server, client: ForeignClient, api: Api, tmp_path: Path
-) -> None:
-    (tmp_path / "large").write_bytes(os.urandom(60 * MiB))
-    made: list[Any] = []
-    with breaking_wire(server) as wire:
-        torn = ForeignClient.make(tmp_path, wire.url, api.key or "")
-        uploading = threading.Thread(target=lambda: made.append(create(torn, tmp_path, "large")))
-        uploading.start()
-        eventually("it has begun", lambda: any((server.data / "uploads").glob("**/*")) or None)
-        server.kill()
-        server.start()
-        uploading.join()
-    assert client.run("show-artifact", made[0]["artifact_id"]).yaml()["files_to_upload"] == []
 
 
 def test_a_source_package_and_an_upload_are_imported(client: ForeignClient, tmp_path: Path) -> None:

@@ -97,9 +97,21 @@ class Api:
 
     def abort_everything(self) -> None:
         """Leave no work behind that another test's worker could be given."""
-        for found in self.get("work-request/?page_size=500").json()["results"]:
-            if found["status"] in {"pending", "running", "blocked"}:
-                self.post(f"work-request/{found['id']}/abort/", {})
+        first, path = _CLEAN.get(self.address, 0), "work-request/?page_size=20"
+        newest = first
+        while path:
+            page = self.get(path).json()
+            found = [each for each in page["results"] if each["id"] > first]
+            newest = max([newest, *(each["id"] for each in found)])
+            for each in found:
+                if each["status"] in {"pending", "running", "blocked"}:
+                    self.post(f"work-request/{each['id']}/abort/", {})
+            path = path_of(page["next"]) if page["next"] and len(found) == len(page["results"]) else ""
+        _CLEAN[self.address] = newest
+
+
+#: Server → up to which work request everything has ended.
+_CLEAN: dict[tuple[str, int], int] = {}
 
 
 def described(files: Mapping[str, bytes]) -> Json:

@@ -12,6 +12,9 @@ from tests.wire.server import Server, new_name
 from tests.wire.websocket import opened
 from tests.wire.workers import CONNECT, HandWorker
 
+#: What is tested here does not reach the database in its own way.
+DATABASES = ("sqlite",)
+
 
 @pytest.mark.parametrize("name", ["Token", "token", "TOKEN"])
 def test_the_key_comes_in_the_header_token_in_any_case(user: Api, name: str) -> None:

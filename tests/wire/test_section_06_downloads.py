@@ -15,6 +15,9 @@ import pytest
 from tests.wire.api import Api, path_of
 from tests.wire.raw import Raw
 
+#: What is tested here does not reach the database in its own way.
+DATABASES = ("sqlite",)
+
 TAR_GZ = "application/octet-stream"
 
 
