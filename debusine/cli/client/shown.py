@@ -76,11 +76,14 @@ def relation_shown(relation: RelationResource) -> dict[str, Any]:
     return _chosen(unstructure(relation), _RELATION)
 
 
-def work_request_shown(work_request: WorkRequestResource, artifacts: Sequence[Any]) -> dict[str, Any]:
-    """A work request as ``show-work-request`` prints it, with its artifacts, and the reasons when it went wrong."""
+def work_request_shown(
+    work_request: WorkRequestResource, artifacts: Sequence[Any], waits: str | None = None
+) -> dict[str, Any]:
+    """A work request as ``show-work-request`` prints it: with its artifacts, why it waits, why it went wrong."""
     values = {**unstructure(work_request), "artifacts": list(artifacts)}
     shown = _chosen(values, _WORK_REQUEST)
     told = {key: values[key] for key in _TOLD_OF_WORK_REQUEST if values[key] is not None}
+    told |= {} if waits is None else {"waits": waits}
     output = work_request.output_data or {}
     return shown | told | ({"output_data": output} if output.get("errors") or output.get("skip_reason") else {})
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -14,7 +15,7 @@ from debusine.cli.client.session import Session, run
 from debusine.cli.client.shown import artifact_shown, work_request_listed, work_request_shown
 from debusine.cli.client.waiting import wait_for
 from debusine.client import Missing, Refused
-from debusine.domain.work_requests import MAX_TIMEOUT, Result
+from debusine.domain.work_requests import MAX_TIMEOUT, Result, Status
 from debusine.protocol.resources import WorkRequestResource
 
 CREATE_EXAMPLES = """\b
@@ -129,7 +130,16 @@ def show_work_request(work_request_id: int, wait: bool) -> None:
 async def print_work_request(session: Session, work_request: WorkRequestResource) -> None:
     """Print a work request with the artifacts that it made."""
     artifacts = await asyncio.gather(*(_artifact(session, id_) for id_ in work_request.artifacts))
-    session.print(work_request_shown(work_request, artifacts))
+    session.print(work_request_shown(work_request, artifacts, await _waits(session, work_request)))
+
+
+async def _waits(session: Session, work_request: WorkRequestResource) -> str | None:
+    """Why a work request waits, if it does and the server says so."""
+    if work_request.status not in {Status.BLOCKED, Status.PENDING}:
+        return None
+    with suppress(Refused):  # other servers than ours do not explain
+        return (await session.client.explain_work_request(work_request.id)).summary
+    return None
 
 
 async def _artifact(session: Session, id_: int) -> dict[str, Any]:

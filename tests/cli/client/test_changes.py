@@ -4,6 +4,7 @@ import json
 
 import pytest
 import yaml
+from aiohttp import web
 
 from tests.cli.client.running import Farm
 
@@ -54,3 +55,19 @@ def test_what_the_server_refuses_is_one_line_and_status_3(farm: Farm, command: s
     result = farm.run(command, 1)
     assert (result.exit_code, result.stdout) == (3, "")
     assert result.stderr.strip().removeprefix("debusine: ").rstrip(".") == words
+
+
+def test_show_work_request_says_why_it_waits_where_the_server_does(farm: Farm) -> None:
+    async def explain(_request: web.Request) -> web.StreamResponse:
+        return web.json_response({"summary": "There is no worker", "workers": []})
+
+    farm.server.add_work_request()
+    assert "waits" not in yaml.safe_load(farm.run("show-work-request", 1).stdout)
+    farm.server.misbehave("GET", r"work-request/1/explanation/$", explain)
+    assert yaml.safe_load(farm.run("show-work-request", 1).stdout)["waits"] == "There is no worker"
+
+
+def test_what_does_not_wait_is_not_explained(farm: Farm) -> None:
+    farm.server.add_work_request(status="running")
+    farm.run("show-work-request", 1)
+    assert farm.server.requests("GET", "explanation") == []
