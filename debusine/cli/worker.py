@@ -90,13 +90,16 @@ def main(check: bool, config_directory: Path | None, log_format: str | None) -> 
 
 
 def show_capabilities(tasks: Tasks) -> int:
-    """Print a table of the tasks; the exit status: 0 all can run that are for this worker, 1 not all."""
+    """Print a table of the tasks, and which are for other workers; the exit status: 0 all can run that are for this worker, 1 not all."""
     table = Table("Task", "Version", "Can run", "What is missing")
     found = capabilities(tasks)
     for capability in found:
-        word = "elsewhere" if capability.elsewhere else "no" if capability.problems else "yes"
-        table.add_row(capability.task, str(capability.version), word, "\n".join(capability.problems))
+        if not capability.elsewhere:
+            word = "no" if capability.problems else "yes"
+            table.add_row(capability.task, str(capability.version), word, "\n".join(capability.problems))
     Console().print(table)
+    if elsewhere := [capability.task for capability in found if capability.elsewhere]:
+        Console().print(f"Only workers of another make run these tasks: {', '.join(elsewhere)}.")
     return int(any(_missing(found)))
 
 

@@ -11,5 +11,5 @@ def test_a_task_of_other_workers_is_shown_and_is_no_failure(capsys: pytest.Captu
     assert worker.show_capabilities({"noop": Noop, "blhc": Blhc}) == 0
 
     shown = capsys.readouterr().out
-    assert "elsewhere" in shown
     assert "yes" in shown
+    assert "Only workers of another make run these tasks: blhc." in shown
