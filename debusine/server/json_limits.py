@@ -46,6 +46,7 @@ def check_limits(value: object, limits: Limits) -> None:
         return usual.check(value)
     _check(len(value), limits.json_keys, "keys", "")
     for key, inner in value.items():
+        _check(len(key), usual.characters, "characters in a key", "")
         wider.get(key, usual).check(inner, key[:100])
     return None
 
