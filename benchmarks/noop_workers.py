@@ -20,6 +20,8 @@ class NoopWorkers:
     """Some connected workers, and what they have done so far."""
 
     done: int = 0
+    #: When a worker last began to report an end, by the clock of this process.
+    reported: float = 0.0
     #: When a worker last heard of work, by the clock of this process.
     heard: asyncio.Queue[float] = Factory(asyncio.Queue)
     progress: asyncio.Event = Factory(asyncio.Event)
@@ -47,6 +49,7 @@ class NoopWorkers:
             if answer.status != 200:
                 return
             handed = await answer.json()
+        self.reported = time.perf_counter()
         await _put(session, f"{API}/work-request/{handed['id']}/completed/", {"result": "success"})
         self.done += 1
         self.progress.set()

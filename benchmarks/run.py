@@ -18,6 +18,7 @@ from benchmarks.files import describe_artifacts, send_small_files, transfer_larg
 from benchmarks.measured import Measured
 from benchmarks.nginx import nginx_transfers
 from benchmarks.server import Server, running_server, start_and_rest
+from benchmarks.watching import watch_completions
 from benchmarks.work import create_work_requests, do_work_requests
 from tests.postgresql import CannotStartPostgreSQL, running_postgresql
 
@@ -33,8 +34,10 @@ BENCHMARKS: dict[str, Benchmark] = {
     "bare-create": bare_creation,
     "done": do_work_requests,
     "dispatch": dispatch,
+    "watching": watch_completions,
     "create-postgresql": create_work_requests,
     "done-postgresql": do_work_requests,
+    "watching-postgresql": watch_completions,
 }
 ON_POSTGRESQL = "-postgresql"
 
