@@ -2,13 +2,14 @@
 #
 #   ONCE=1            make demo ends by itself; its exit status says whether every step did what it should
 #   ARGS="-k upload"  what make test hands to pytest
+#   MINUTES=10        how long make fuzz goes on
 #   PYTHON=python3.13 another Python than python3
 
 BIN = .venv/bin
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint docs bench
+.PHONY: help install demo test fuzz lint docs bench
 
 help: ## Say what each target does
 	@echo 'debusine: a build and QA farm for Debian packages'
@@ -27,6 +28,10 @@ test: ## Run every test; those that this machine cannot run are skipped with the
 	@scripts/prepare venv
 	@scripts/prepare worker || echo 'Going on without: tests that need a worker of its own are skipped.'
 	@$(BIN)/pytest $(ARGS)
+
+fuzz: ## Send a server what nobody should send, for MINUTES (10), and watch it from inside
+	@scripts/prepare venv
+	@$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),10) $(ARGS)
 
 lint: ## Check the style, the types and the layers
 	@scripts/prepare venv

@@ -3,7 +3,6 @@
 import asyncio
 import gzip
 import io
-import json
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -236,7 +235,7 @@ async def test_a_compressed_body_is_not_unpacked(farm: Farm) -> None:
 async def test_every_limit_is_announced(narrow: Farm) -> None:
     told = (await narrow.get("/api/1.0/limits/", key=None)).json()
 
-    assert told == json.loads(orjson.dumps(asdict(SMALL)))
+    assert asdict(SMALL).items() <= told.items()
 
 
 async def test_the_first_bodies_of_real_life_are_within_the_limits(farm: Farm) -> None:
