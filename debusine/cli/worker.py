@@ -90,7 +90,7 @@ def main(check: bool, config_directory: Path | None, log_format: str | None) -> 
 
 
 def show_capabilities(tasks: Tasks) -> int:
-    """Print a table of the tasks, and which are for other workers; the exit status: 0 all can run that are for this worker, 1 not all."""
+    """Print a table of this worker's tasks, and name the others; the exit status: 0 all can run, 1 not all."""
     table = Table("Task", "Version", "Can run", "What is missing")
     found = capabilities(tasks)
     for capability in found:
