@@ -4,7 +4,6 @@ from typing import Any
 
 from aiohttp import web
 
-from debusine.config import Limits
 from debusine.domain.rights import Action
 from debusine.protocol.explanations import Explanation
 from debusine.protocol.resources import (
@@ -48,7 +47,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/health", health, Action.ANYBODY, gives={200: Health, 503: Health}),
     Route("GET", "/metrics", get_metrics, Action.ANYBODY, gives={200: Content("text/plain")}, problems=(403,)),
     Route("GET", "/api/openapi.json", get_description, Action.ANYBODY, gives={200: dict[str, Any]}),
-    Route("GET", f"{API}/limits/", limits.get_limits, Action.ANYBODY, gives={200: Limits}),
+    Route("GET", f"{API}/limits/", limits.get_limits, Action.ANYBODY, gives={200: limits.AnnouncedLimits}),
     Route("GET", f"{API}/whoami/", status.who_am_i, Action.ANYBODY, gives={200: Caller}, problems=(403,)),
     Route("GET", f"{API}/service-status/", status.get_service_status, Action.ANYBODY, gives={200: ServiceStatus}),
     Route(
