@@ -153,7 +153,9 @@ _partial(
     where="status IN ('pending', 'running') AND worker IS NOT NULL",
 )
 _partial("ix_work_requests_set_aside", work_requests.c.status, where="status IN ('blocked', 'aborted')")
-_partial("ix_work_requests_completed_at", work_requests.c.completed_at, where="status = 'completed'")
+_partial(
+    "ix_work_requests_completed_at", work_requests.c.completed_at, work_requests.c.id, where="status = 'completed'"
+)
 sa.Index("ix_work_requests_workspace_id", work_requests.c.workspace, work_requests.c.id)
 _partial("uq_work_requests_supersedes", work_requests.c.supersedes, where="supersedes IS NOT NULL", unique=True)
 
