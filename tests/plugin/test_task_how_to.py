@@ -3,25 +3,9 @@
 import json
 from pathlib import Path
 
-import pytest
+from tests.how_to import PAGES, Environment
 
-from tests.how_to import Environment, write_package
-
-PAGE = Path(__file__).parents[2] / "docs/how-to/write-a-task.md"
-
-
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files of the page, in a directory of their own."""
-    return write_package(PAGE, tmp_path_factory.mktemp("debusine-task-wordcount"))
-
-
-@pytest.fixture(scope="module")
-def environment(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """A place where the page's package is installed."""
-    environment = Environment.make(tmp_path_factory.mktemp("environment"))
-    environment.install(package)
-    return environment
+PAGE = PAGES / "write-a-task.md"
 
 
 def test_the_page_shows_every_file_of_the_package(package: Path) -> None:
