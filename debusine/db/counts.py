@@ -11,7 +11,6 @@ from debusine.db import tables
 from debusine.db.attempts import UNRELEASED
 from debusine.db.work_requests import IN_HAND
 from debusine.domain.demands import Demand
-from debusine.domain.notifications import OutboxState
 from debusine.domain.work_requests import Status
 
 _requests = tables.work_requests
@@ -96,12 +95,6 @@ class CountRepository:
     def uploads(self) -> int:
         """How many files are being sent."""
         return self.connection.execute(sa.select(_COUNT).select_from(tables.file_uploads)).scalar_one()
-
-    def outbox(self) -> Mapping[OutboxState, int]:
-        """How many notifications there are in each state; those that ended long ago are forgotten."""
-        counted = sa.select(tables.outbox.c.state, _COUNT).group_by(tables.outbox.c.state)
-        found = {OutboxState(row.state): row.count_ for row in self.connection.execute(counted)}
-        return dict.fromkeys(OutboxState, 0) | found
 
     def workers(self) -> Sequence[WorkerFacts]:
         """Every worker, as far as it is counted."""

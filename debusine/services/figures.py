@@ -44,5 +44,5 @@ def figures(uow: UnitOfWork) -> Figures:
         workers=len(workers),
         connected=sum(worker.connected for worker in workers),
         busy=sum(worker.connected and worker.busy for worker in workers),
-        notifications=uow.counts.outbox(),
+        notifications=dict.fromkeys(OutboxState, 0) | dict(uow.outbox.count_by_state()),
     )

@@ -1,6 +1,7 @@
 """The program as it starts, refuses to start, and stops."""
 
 import asyncio
+import json
 import subprocess
 import tempfile
 import time
@@ -90,3 +91,27 @@ async def test_a_worker_that_is_told_to_stop_ends_well_and_soon(program: WorkerP
     worker.terminate()
     assert await worker.wait() == 0
     assert time.monotonic() - told < SOON
+
+
+async def test_the_log_tells_of_the_work_and_never_the_token(program: WorkerProgram, server: FakeServer) -> None:
+    """Whatever the server says: here it says the token, which does not look like one."""
+    server.token = "OnceUponATime4711"
+    server.greetings.append({"type": "connection_closed", "reason": f"bad {server.token}"})
+    number = server.add_work("noop", {"result": True})
+    server.greetings.append({"text": "work_request_available"})
+    program.write_configuration(f"{server.url}/api", server.token)
+    worker = await asyncio.create_subprocess_exec(
+        *program.command("--log-format", "json"), stderr=asyncio.subprocess.PIPE
+    )
+    await server.until(lambda: server.has_completed(1))
+    assert worker.pid is not None
+    shown = Path(f"/proc/{worker.pid}/cmdline").read_bytes()
+    worker.terminate()
+    _, said = await worker.communicate()
+
+    lines = [json.loads(line) for line in said.decode().splitlines()]
+    assert any(line.get("work_request") == number and line.get("attempt") == 1 for line in lines)
+    assert any(line["message"] == "Disconnected. Reason: bad [hidden]" for line in lines)
+    assert server.token not in said.decode()
+    assert server.token not in (program.home / "worker.log").read_text()
+    assert server.token.encode() not in shown
