@@ -6,8 +6,9 @@ import socket
 
 import pytest
 
+from tests.e2e.farm import eventually
 from tests.wire.api import Api, file_path, path_of
-from tests.wire.raw import exchange, read_answer, request_bytes
+from tests.wire.raw import PATIENCE, exchange, read_answer, request_bytes
 from tests.wire.server import Server, new_name
 from tests.wire.websocket import opened
 from tests.wire.workers import CONNECT, HandWorker
@@ -64,8 +65,7 @@ def test_a_users_token_that_is_disabled_or_over_is_no_token(server: Server, user
     assert user.by(key).get("work-request/").status == 200
     server.operate("token disable", token=hashlib.sha256(key.encode()).hexdigest())
     assert user.by(key).get("work-request/").problem(403)
-    while short.get("work-request/").status == 200:
-        pass
+    eventually("its second is over", lambda: short.get("work-request/").status == 403 or None, PATIENCE)
     assert short.get("work-request/").problem(403)
 
 

@@ -2,7 +2,9 @@
 
 import pytest
 
+from tests.e2e.farm import eventually
 from tests.wire.api import Api
+from tests.wire.raw import PATIENCE
 from tests.wire.server import Server, new_name
 from tests.wire.websocket import PING, PONG, opened
 from tests.wire.workers import CONNECT, HandWorker, connected
@@ -116,8 +118,7 @@ def test_whether_a_worker_is_connected_is_written_down(server: Server, user: Api
     assert connected_at() is None
     with connected(user.by(key)):
         assert connected_at() is not None
-    while connected_at() is not None:  # the server hears of the end when it reads the socket again
-        pass
+    eventually("the server hears of the end", lambda: connected_at() is None or None, PATIENCE)
 
 
 def test_the_newer_of_two_sockets_counts(idle: Api) -> None:

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.farm import eventually
 from tests.wire.api import Api
 from tests.wire.mail import MailSink
+from tests.wire.raw import PATIENCE
 from tests.wire.server import Server, new_name
 from tests.wire.workers import MACHINE, METADATA, HandWorker, connected
 
@@ -168,11 +170,10 @@ def test_an_end_is_mailed(
 def test_what_cannot_be_resolved_any_more_ends_with_an_error(user: Api, idle: Api) -> None:
     """§12 failing to compute dynamic data at the assignment: error, code dynamic-data-failed."""
     number, moment = submitted_with_what_expires(user)
-    while datetime.now(UTC) <= moment:
-        pass
+    eventually("the input is gone", lambda: datetime.now(UTC) > moment or None, PATIENCE)
     with connected(idle):
-        while (shown := user.work_request(number))["status"] == "pending":
-            pass
+        eventually("it is over", lambda: user.work_request(number)["status"] != "pending" or None, PATIENCE)
+    shown = user.work_request(number)
     assert (shown["status"], shown["result"]) == ("completed", "error")
     assert [error["code"] for error in shown["output_data"]["errors"]] == ["dynamic-data-failed"]
 

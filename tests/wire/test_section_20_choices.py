@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.farm import eventually
 from tests.wire.api import Api, file_path, path_of
-from tests.wire.raw import exchange, read_answer, request_bytes
+from tests.wire.raw import PATIENCE, exchange, read_answer, request_bytes
 from tests.wire.server import Server
 from tests.wire.websocket import opened
 from tests.wire.workers import CONNECT, HandWorker
@@ -145,8 +146,7 @@ def test_what_a_worker_names_as_running_is_not_given_back(user: Api, worker: Han
     assert user.work_request(number)["status"] == "running"
     with opened(worker.api.address, CONNECT, {"token": worker.api.key or "", "X-Debusine-Running": ""}) as again:
         again.until("connected")
-        while user.work_request(number)["status"] == "running":
-            pass
+        eventually("it is given back", lambda: user.work_request(number)["status"] != "running" or None, PATIENCE)
 
 
 def test_a_late_artifact_is_taken_and_not_attached(user: Api, worker: HandWorker) -> None:

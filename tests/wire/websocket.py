@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import struct
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -56,7 +57,9 @@ class Websocket:
 
     def hear(self) -> dict[str, Any]:
         """The next message, which must be a text frame; pings are answered meanwhile, ``Closed`` when it is over."""
+        deadline = time.monotonic() + PATIENCE  # pings come for ever
         while (frame := self.frame()).opcode == PING:
+            assert time.monotonic() < deadline, "the server said nothing"
             self.send(PONG, frame.payload)
         if frame.opcode == CLOSE:
             raise Closed(struct.unpack("!H", frame.payload[:2])[0] if frame.payload else None)

@@ -1,5 +1,6 @@
 """A worker by hand: it says nothing on its socket, and asks by HTTP."""
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from attrs import frozen
 
 from tests.wire.api import SOCKETS, Api, Json
-from tests.wire.raw import Raw
+from tests.wire.raw import PATIENCE, Raw
 from tests.wire.websocket import Websocket, opened
 
 CONNECT = f"{SOCKETS}worker/connect/"
@@ -52,13 +53,16 @@ class HandWorker:
 
     def get(self, work_request: int) -> Json:
         """Get this work request, as soon as it is there."""
-        while True:
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
             self.socket.until("work_request_available")
             answer = self.ask_for_work()
             if answer.status == 200:
                 found: Json = answer.json()
                 assert found["id"] == work_request, found
                 return found
+        message = f"work request {work_request} did not come"
+        raise AssertionError(message)
 
     def complete(self, work_request: int, result: str = "success", **more: object) -> Raw:
         """Report."""
