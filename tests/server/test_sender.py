@@ -261,6 +261,17 @@ async def blocks_a_thread(_: Notification) -> Receipt:
 #: Bad methods that nobody can interrupt wait for it.
 RELEASED = threading.Event()
 
+
+@asynccontextmanager
+async def released() -> AsyncIterator[None]:
+    """Hold bad methods; let go of them in any case, or the loop would wait for them at its end."""
+    RELEASED.clear()
+    try:
+        yield
+    finally:
+        RELEASED.set()
+
+
 BAD: Mapping[str, tuple[Act, str, str]] = {
     "raises": (fails, "broken", "ZeroDivisionError"),
     "quits": (quits, "broken", "SystemExit: 3"),
@@ -290,8 +301,7 @@ class TestBadMethods:
         impatient = evolve(QUICK, notification_call=0.1, notification_calls=2, notification_backoff=3600)
         bad = with_secret(method_that(act))
         good = method_that(lambda _: Receipt(), "good")
-        RELEASED.clear()
-        async with open_notifying(database, tmp_path, bad, good, limits=impatient) as farm:
+        async with released(), open_notifying(database, tmp_path, bad, good, limits=impatient) as farm:
             await add_channel(database, "good", method="good")
             await create(farm, "mail", "good")
             first, second = await until(farm, lambda found: all(each.error or each.ended_at for each in found))
@@ -312,11 +322,10 @@ class TestBadMethods:
 
     async def test_a_hanging_method_keeps_its_share_and_no_more(self, workshop: Workshop) -> None:
         """Calls that cannot be interrupted count until they end."""
-        RELEASED.clear()
         bounded = evolve(QUICK, notification_call=0.05, notification_calls=2)
         await add_channel(workshop.database)
         await queue(workshop, 5)
-        async with running_sender(workshop, method_that(blocks_a_thread), limits=bounded) as sender:
+        async with running_sender(workshop, method_that(blocks_a_thread), limits=bounded) as sender, released():
             async with asyncio.timeout(30):
                 while sum(bool(each.error) for each in await entries(workshop.database)) < 2:
                     await asyncio.sleep(0.01)
@@ -404,6 +413,9 @@ class TestTheDatabase:
         await queue(workshop)
         async with running_sender(workshop, MemoryNotificationMethod) as sender:
             await until_sent(sender, 1)
+
+        assert next(failures, None) is None
+        assert len(memory(sender).sent) == 1
 
 
 class TestEverythingElse:
