@@ -145,57 +145,59 @@ class NotificationMethodConformance:
 
     async def test_a_notification_is_sent_to_everybody(self, method: Method, data: dict[str, Any]) -> None:
         """The receipt of the ordinary case is empty."""
-        receipt = await sent(method, data, notification(method, data))
+        receipt = await require_sent(method, data, notification(method, data))
         failures = {**receipt.refused, **receipt.deferred}
         require(failures == {}, f"send() must reach every recipient of the test's channel, and did not: {failures}")
 
     async def test_a_notification_comes_through(self, method: Method, data: dict[str, Any]) -> None:
         """Once ``send`` returns, it is there."""
         told = notification(method, data)
-        await sent(method, data, told)
+        await require_sent(method, data, told)
         require(await self.arrived(method, told), "what send() returned for must have arrived at the other side")
 
     async def test_a_repeated_notification_is_sent_again(self, method: Method, data: dict[str, Any]) -> None:
         """A server that died after sending it sends it once more, with the same message id."""
         told = notification(method, data)
-        await sent(method, data, told)
-        await sent(method, data, told)
+        await require_sent(method, data, told)
+        await require_sent(method, data, told)
 
     async def test_only_those_who_wait_get_it(self, method: Method, data: dict[str, Any]) -> None:
         """Whoever has it already is left out of ``recipients``."""
         told = notification(method, data)
         if len(told.recipients) < 2:
             pytest.skip("the test's channel has no two recipients")
-        receipt = await sent(method, data, evolve(told, recipients=told.recipients[:1]))
+        receipt = await require_sent(method, data, evolve(told, recipients=told.recipients[:1]))
         strangers = {*receipt.refused, *receipt.deferred} - {told.recipients[0]}
         require(not strangers, f"the receipt must name recipients of the notification alone, not {strangers}")
 
     async def test_several_are_sent_at_the_same_time(self, method: Method, data: dict[str, Any]) -> None:
         """A farm ends many work requests at once."""
         several = [notification(method, data, number) for number in range(4)]
-        await asyncio.gather(*(sent(method, data, told) for told in several))
+        await asyncio.gather(*(require_sent(method, data, told) for told in several))
 
     async def test_hostile_texts_are_sent_or_refused(self, method: Method, data: dict[str, Any]) -> None:
         """Subjects hold what submitters wrote; nothing but the method's two errors leaves it."""
         for number, subject in enumerate(SUBJECTS):
-            await sent_or_refused(method, data, notification(method, data, number, subject=subject))
+            await require_sent_or_refused(method, data, notification(method, data, number, subject=subject))
         for number, body in enumerate(BODIES):
-            await sent_or_refused(method, data, notification(method, data, number, body=body))
+            await require_sent_or_refused(method, data, notification(method, data, number, body=body))
 
     async def test_nothing_is_changed(self, method: Method, data: dict[str, Any]) -> None:
         """The channel's data serve for the next notification, too."""
         given = copy.deepcopy(data)
-        await sent(method, given, notification(method, data))
+        await require_sent(method, given, notification(method, data))
         require(given == data, f"send() must not change channel.data: {data} became {given}")
 
     async def test_the_event_loop_is_never_blocked(
         self, method: Method, data: dict[str, Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """While one notification waits for its other side, the whole farm goes on."""
-        await sent(method, data, notification(method, data))  # once before, because the first use imports modules
+        await require_sent(
+            method, data, notification(method, data)
+        )  # once before, because the first use imports modules
         with blocking_calls(BLOCKING) as calls:
             watch_sleep(monkeypatch, calls)
-            await sent(method, data, notification(method, data, 2))
+            await require_sent(method, data, notification(method, data, 2))
             monkeypatch.undo()
         require(calls == [], f"these calls block the event loop, run them through in_thread: {'; '.join(calls)}")
 
@@ -204,7 +206,7 @@ class NotificationMethodConformance:
     ) -> None:
         """It is tried again later, and the operator reads the reason."""
         try:
-            await sent(unreachable, data, notification(unreachable, data))
+            await require_sent(unreachable, data, notification(unreachable, data))
         except TemporaryFailure as error:
             require("\n" not in error.title and bool(error.title.strip()), f"the reason must be one line: {error!r}")
         except Exception as error:  # noqa: BLE001 - whatever the author's code raises is told to the author
@@ -215,7 +217,7 @@ class NotificationMethodConformance:
     async def test_a_call_that_is_cancelled_ends_soon(self, method: Method, data: dict[str, Any]) -> None:
         """The server stops, or the call took too long."""
         for pause in (0.0, 0.001, 0.01):
-            call = asyncio.create_task(sent(method, data, notification(method, data)))
+            call = asyncio.create_task(require_sent(method, data, notification(method, data)))
             await asyncio.sleep(pause)
             call.cancel()
             _, hanging = await asyncio.wait({call}, timeout=self.patience)
@@ -227,10 +229,10 @@ class NotificationMethodConformance:
         """A server runs for months."""
         await asyncio.gather(*(in_thread(time.sleep, 0.005) for _ in range(100)))  # the loop's own pool is no leak
         for number in range(3):
-            await sent(method, data, notification(method, data, number))
+            await require_sent(method, data, notification(method, data, number))
         before = resources()
         for number in range(5):
-            await sent(method, data, notification(method, data, number))
+            await require_sent(method, data, notification(method, data, number))
 
         def let_go() -> bool:
             after = resources()
@@ -241,7 +243,7 @@ class NotificationMethodConformance:
 
     async def test_it_can_be_closed_twice(self, method: Method, data: dict[str, Any]) -> None:
         """Whoever cleans up need not know whether somebody else did."""
-        await sent(method, data, notification(method, data))
+        await require_sent(method, data, notification(method, data))
         await method.aclose()
         await method.aclose()
 
@@ -260,7 +262,7 @@ def notification(method: Method, data: dict[str, Any], number: int = 1, **texts:
     )
 
 
-async def sent(method: Method, data: dict[str, Any], told: Notification) -> Receipt:
+async def require_sent(method: Method, data: dict[str, Any], told: Notification) -> Receipt:
     """Send as the farm does."""
     channel = NotificationChannel(id=1, name="test", method=type(method).name, data=data)
     receipt = await method.send(channel, told)
@@ -270,11 +272,11 @@ async def sent(method: Method, data: dict[str, Any], told: Notification) -> Rece
     return receipt
 
 
-async def sent_or_refused(method: Method, data: dict[str, Any], told: Notification) -> None:
+async def require_sent_or_refused(method: Method, data: dict[str, Any], told: Notification) -> None:
     """Fail when a notification's text breaks the method."""
     __tracebackhide__ = True
     try:
-        await sent(method, data, told)
+        await require_sent(method, data, told)
     except (TemporaryFailure, PermanentFailure):
         return
     except Exception as error:  # noqa: BLE001 - whatever the author's code raises is told to the author

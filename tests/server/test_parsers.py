@@ -133,7 +133,7 @@ def test_values_are_counted_before_they_are_parsed(value: Any, ascii_only: bool)
 @example(b'"' + b'\\"' * 90, 1)
 @example(b'"\\', 0)
 def test_bytes_that_are_no_json_can_be_counted_too(text: bytes, limit: int) -> None:
-    holds_more_values(text, limit)
+    assert holds_more_values(text, limit) or not holds_more_values(text, limit + 1)
 
 
 @pytest.mark.parametrize(

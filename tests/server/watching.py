@@ -28,7 +28,7 @@ class HandWatcher:
 
     async def hear(self) -> dict[str, Any]:
         """The next message."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             message = await self.socket.receive()
         assert message.type is aiohttp.WSMsgType.TEXT, message
         heard: dict[str, Any] = orjson.loads(message.data)
@@ -38,13 +38,13 @@ class HandWatcher:
         """The work requests of the next completions."""
         return [(await self.hear())["work_request_id"] for _ in range(count)]
 
-    async def expect(self, *work_requests: int) -> None:
+    async def assert_hears(self, *work_requests: int) -> None:
         """Hear of exactly these, in this order."""
         assert await self.hear_ids(len(work_requests)) == list(work_requests)
 
     async def hear_end(self) -> int:
         """The code by which the server closes, after everything else was said."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             message = await self.socket.receive()
         assert message.type in {aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED}, message
         return int(self.socket.close_code or 0)

@@ -189,6 +189,7 @@ async def test_a_result_that_is_not_wanted_any_more_frees_the_worker(
     async with start_worker():
         # It asks again by itself, naming nothing.
         await server.until(lambda: server.told_running.count(("get-next", "")) == 2)
+    assert server.completed == []
 
 
 async def test_a_worker_that_stops_in_an_abort_stops(server: FakeServer, start_worker: StartWorker) -> None:
