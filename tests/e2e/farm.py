@@ -142,7 +142,9 @@ class Farm:
         home = self.public / name
         directory = home / ".config/debusine/worker"
         directory.mkdir(parents=True)
-        (directory / "config.ini").write_text(f"[General]\napi-url = http://{self.listen}/api\n")
+        # Below the farm: what a killed worker leaves goes with it.
+        settings = f"api-url = http://{self.listen}/api\nwork-directory = {home}/runs\n"
+        (directory / "config.ini").write_text(f"[General]\n{settings}")
         write_private(directory / "token", self.admin("worker", "create", f"{name}.example").strip())
         for path in (home, *home.rglob("*")):
             shutil.chown(path, account, account)
