@@ -17,6 +17,9 @@ logger = logging.getLogger(__name__)
 #: Seconds that requests get to end when the server stops; aiohttp waits this long twice, before and after asking them.
 SHUTDOWN = 2.0
 
+#: Bytes of a websocket that are looked at before others have their turn.
+PIECE = 4096
+
 #: Why something is not HTTP; the words of the sender are not repeated: they may be a key.
 REASONS: tuple[tuple[type[Exception], str], ...] = (
     (http_exceptions.LineTooLong, "A line of its head is too long"),
@@ -35,6 +38,9 @@ class Connection(web.RequestHandler):
     def __init__(self, manager: web.Server, limits: Limits, **options: Any) -> None:
         super().__init__(manager, **options)
         self._refused = False
+        #: What came in on a websocket and was not looked at, and whether nothing more is read until it was.
+        self._unheard = b""
+        self._held = False
         self._patience = limits.slow_reader
         #: Whose answer was being sent at the last look, and how many bytes of it were taken.
         self._taken: tuple[int, int] | None = None
@@ -52,8 +58,18 @@ class Connection(web.RequestHandler):
         """
         if self._refused:
             return
+        if self._payload_parser is not None:
+            self._hear(data)
+            return
         super().data_received(data)
         self._refused = bool(self._messages) and not isinstance(self._messages[-1][0], RawRequestMessage)
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Read on, once what came in already was looked at."""
+        if self._held:
+            self._reading_paused = False
+            return
+        super().resume_reading(resume_parser)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Look no more."""
@@ -76,6 +92,34 @@ class Connection(web.RequestHandler):
         answer = problem_answer(status, Problem("The request is not valid HTTP", detail), SECURITY_HEADERS)
         answer.force_close()
         return answer
+
+    def _hear(self, data: bytes) -> None:
+        """Take what comes in on a websocket piece by piece: it may be ten thousands of messages at once."""
+        waits, self._unheard = bool(self._unheard), self._unheard + data
+        if not waits:
+            self._hear_piece()
+
+    def _hear_piece(self) -> None:
+        if self.transport is None:
+            return
+        piece, self._unheard = self._unheard[:PIECE], self._unheard[PIECE:]
+        super().data_received(piece)
+        if self._unheard:
+            self._hold_reading()
+            asyncio.get_running_loop().call_soon(self._hear_piece)
+        else:
+            self._go_on_reading()
+
+    def _hold_reading(self) -> None:
+        if not self._held and self.transport is not None and not self.transport.is_closing():
+            self._held = True
+            self.transport.pause_reading()
+
+    def _go_on_reading(self) -> None:
+        if self._held and self.transport is not None and not self.transport.is_closing():
+            self._held = False
+            if not self._reading_paused:  # by a reader of the messages that is behind
+                self.transport.resume_reading()
 
     def _look(self) -> None:
         """Cut a connection whose client took nothing since the last look, though something waits for it."""

@@ -33,7 +33,9 @@ def opening(path: bytes, target: Target, random: Random) -> bytes:
 
 
 def frames(random: Random) -> bytes:
-    """Some frames, good and bad ones."""
+    """Some frames, good and bad ones; now and then a flood."""
+    if random.random() < 0.02:
+        return random.choice((b"\x81\x80abcd", b"\x89\x80abcd", b"\x8a\x80abcd", b"\x00\x80abcd")) * 50_000
     return b"".join(_frame(random) for _ in range(random.choice((0, 1, 3, 10, 400))))
 
 

@@ -15,7 +15,7 @@ from attrs import define
 
 from debusine.config import Limits
 from debusine.db.database import Database
-from debusine.server.connections import Connection
+from debusine.server.connections import PIECE, Connection
 from tests.farm import Answer, Farm, open_farm
 from tests.server.filing import connected, filed
 
@@ -218,12 +218,23 @@ class Line:
 
     waiting: int = 0
     aborted: bool = False
+    #: Whether it reads.
+    reading: bool = True
 
     def get_write_buffer_size(self) -> int:
         return self.waiting
 
     def abort(self) -> None:
         self.aborted = True
+
+    def is_closing(self) -> bool:
+        return self.aborted
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
 
 
 class Request:
@@ -273,3 +284,43 @@ async def test_who_takes_nothing_between_two_looks_is_cut(looked_at: tuple[Conne
 
     connection._look()
     assert line.aborted
+
+
+@define(eq=False)
+class Ear:
+    """Stands for what reads the messages of a websocket."""
+
+    heard: bytes = b""
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        self.heard += data
+        return False, b""
+
+
+async def test_a_flood_on_a_websocket_is_heard_piece_by_piece(looked_at: tuple[Connection, Line, Request]) -> None:
+    connection, line, _ = looked_at
+    ear, flood = Ear(), bytes(range(256)) * 200
+    connection._payload_parser, connection._upgraded = ear, True
+
+    connection.data_received(flood)
+    assert (ear.heard, line.reading) == (flood[:PIECE], False)
+    connection.resume_reading()  # a reader of messages that was behind wants more, and must wait
+    assert not line.reading
+    connection.data_received(b"the end")
+    async with asyncio.timeout(20):
+        while not line.reading:
+            await asyncio.sleep(0)
+
+    assert ear.heard == flood + b"the end"
+
+
+async def test_a_connection_that_is_lost_hears_no_more(looked_at: tuple[Connection, Line, Request]) -> None:
+    connection, _, _ = looked_at
+    ear = Ear()
+    connection._payload_parser, connection._upgraded = ear, True
+    connection.data_received(bytes(3 * PIECE))
+
+    connection.transport = None
+    await asyncio.sleep(0)
+
+    assert len(ear.heard) == PIECE
