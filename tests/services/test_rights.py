@@ -16,7 +16,7 @@ from debusine.domain.rights import Action
 from debusine.domain.work_requests import Status, WorkRequest
 from debusine.domain.workspaces import Workspace
 from debusine.services import workspaces
-from debusine.services.rights import READING, authorize, hidden, may, readable
+from debusine.services.rights import READING, authorize, hidden, may, readable, watchable
 from tests.farm import make_user, make_worker
 
 OK, HIDDEN, DENIED, UNKNOWN = "ok", "404", "403", "403 without credentials"
@@ -197,3 +197,19 @@ async def test_lists_and_single_answers_never_differ(database: Database, objects
 
     one_by_one, at_once = await database.read(both)
     assert at_once == one_by_one
+
+
+@pytest.mark.parametrize("who", list(EXPECTED))
+async def test_one_hears_of_a_workspace_among_all_if_one_may_watch_it_alone(
+    database: Database, objects: Objects, who: str
+) -> None:
+    places = {target.id: target for target in objects.targets.values() if isinstance(target, Workspace)}
+
+    def both(uow: UnitOfWork) -> tuple[set[int], set[int]]:
+        subject = objects.subjects[who]
+        alone = {id_ for id_, target in places.items() if may(uow, subject, Action.WATCH_WORK_REQUESTS, target)}
+        among_all = watchable(uow, subject)
+        return alone, set(places if among_all is None else among_all)
+
+    alone, among_all = await database.read(both)
+    assert among_all == alone

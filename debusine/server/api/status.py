@@ -12,8 +12,10 @@ from debusine.server.requests import sent_key, subject
 from debusine.services import status
 from debusine.services.rights import BadCredentials
 
-#: Seconds for which numbers are told again: to count a million waiting work requests takes a part of one.
+#: Seconds for which numbers are told again.
 FRESH = 1.0
+#: And so many times the time that it took to count them: a million waiting work requests take a part of a second.
+REST = 4.0
 
 
 async def who_am_i(request: web.Request) -> web.Response:
@@ -36,15 +38,16 @@ class Board:
         self.database = database
         self._lock = asyncio.Lock()
         self._numbers: ServiceStatus | None = None
-        self._counted_at = 0.0
+        self._good_until = 0.0
 
     async def read(self) -> ServiceStatus:
-        """The numbers, a second old at most when the question came."""
-        asked = time.monotonic()
+        """The numbers, a second old at most unless it takes long to count them."""
         async with self._lock:
-            if self._numbers is None or self._counted_at < asked - FRESH:
-                self._counted_at = time.monotonic()
+            began = time.monotonic()
+            if self._numbers is None or began >= self._good_until:
                 self._numbers = await self.database.read(status.service_status)
+                ended = time.monotonic()
+                self._good_until = ended + max(FRESH, REST * (ended - began))
             return self._numbers
 
 
