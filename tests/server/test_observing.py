@@ -79,6 +79,7 @@ async def test_a_request_leaves_one_line(farm: Farm, caplog: pytest.LogCaptureFi
         ),
         ("GET", "/secret", "GET unknown 404"),
         ("DELETE", "/health", "DELETE unknown 405"),
+        ("PROPFIND", "/health", "unknown unknown 405"),
     ],
 )
 async def test_the_line_has_the_route_and_no_word_of_the_sender(
