@@ -4,6 +4,9 @@ from typing import Any
 
 import pytest
 
+from debusine.domain.accounts import ANONYMOUS
+from debusine.domain.errors import NotAuthenticated
+from debusine.services import relations
 from tests.farm import Farm
 from tests.server.filing import declare, filed
 
@@ -127,3 +130,12 @@ async def test_nobody_undoes_what_they_may_not_relate(farm: Farm) -> None:
 @pytest.mark.parametrize("id_", ["x", "-1", "1.5", "9" * 19, "9" * 30, "0"])
 async def test_a_number_that_no_relation_has_is_a_404(farm: Farm, id_: str) -> None:
     assert (await farm.request("DELETE", f"{RELATIONS}{id_}/")).status == 404
+
+
+async def test_whoever_may_only_read_both_ends_undoes_nothing(farm: Farm) -> None:
+    """The URL table refuses them as well; this is the service behind it."""
+    ends = [await filed(farm, {}, workspace="Public") for _ in range(2)]
+    made = (await farm.post(RELATIONS, relation(*ends))).json()
+    with pytest.raises(NotAuthenticated):
+        await farm.database.write(relations.unrelate, ANONYMOUS, made["id"])
+    assert (await farm.get(f"{RELATIONS}?artifact={ends[0]}")).json() == [made]
