@@ -30,10 +30,10 @@ class Spilled:
     database: bytes
 
 
-@pytest.fixture(scope="module", params=["text", "json"])
-def spilled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Spilled:
+@pytest.fixture(scope="module")
+def spilled(tmp_path_factory: pytest.TempPathFactory) -> Spilled:
     data_dir = tmp_path_factory.mktemp("secrets") / "data"
-    with running_server(data_dir, "--log-format", request.param) as server:
+    with running_server(data_dir) as server:
         known = _known_key(data_dir)
         keys = [known, new_key(), FOREIGN_KEY]
         register(server, FOREIGN_KEY)
