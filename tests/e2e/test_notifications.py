@@ -145,6 +145,7 @@ def test_a_server_that_dies_while_it_sends_is_replaced_by_the_next(farm: Farm, p
     assert row["tries"] == 2
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)  # the sender's own tests see both
 def test_a_mail_server_that_hangs_delays_neither_requests_nor_the_end_of_the_server(farm: Farm, port: int) -> None:
     called = threading.Event()
 
