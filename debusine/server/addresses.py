@@ -22,8 +22,7 @@ def client_address(request: web.Request) -> Address | None:
     trusted = networks(request.app[SETTINGS].trusted_proxies)
     if found is None or not within(found, trusted):
         return found
-    said = ",".join(request.headers.getall("X-Forwarded-For", ())).split(",")
-    for text in reversed(said):
+    for text in reversed(_forwarded(request)):
         address = _address(text.strip())
         if address is None:
             return found  # nobody knows what stands before it
@@ -47,7 +46,10 @@ def asked_from(request: web.Request, allowed: tuple[str, ...]) -> bool:
     address = client_address(request)
     if address is None or not within(address, networks(allowed)):
         return False
-    return from_trusted_proxy(request) or not any(name in request.headers for name in FORWARDING)
+    if not any(name in request.headers for name in FORWARDING):
+        return True
+    # Of a word that cannot be read, the address is that of the proxy itself.
+    return from_trusted_proxy(request) and None not in (_address(text.strip()) for text in _forwarded(request))
 
 
 def within(address: Address, places: Iterable[Network]) -> bool:
@@ -64,6 +66,11 @@ def networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
 def _peer(request: web.Request) -> Address | None:
     peername = request.transport.get_extra_info("peername") if request.transport is not None else None
     return _address(peername[0]) if isinstance(peername, tuple) and peername else None
+
+
+def _forwarded(request: web.Request) -> list[str]:
+    """Those for whom proxies ask, the nearest last; one that is empty: nobody says."""
+    return ",".join(request.headers.getall("X-Forwarded-For", ())).split(",")
 
 
 def _address(text: str) -> Address | None:

@@ -72,3 +72,21 @@ def test_only_who_is_there_for_certain_is_there(
     peer: str | None, headers: dict[str, str], allowed: bool, tmp_path: Any
 ) -> None:
     assert asked_from(asking(peer, headers, tmp_path), ("127.0.0.0/8", "::1")) is allowed
+
+
+@pytest.mark.parametrize(
+    ("headers", "allowed"),
+    [
+        ({}, True),
+        ({"X-Forwarded-For": INNER_PROXY}, True),
+        ({"X-Forwarded-For": "unknown"}, False),
+        ({"X-Forwarded-For": f"{STRANGER}:4711"}, False),
+        ({"X-Forwarded-For": f"unknown, {INNER_PROXY}"}, False),
+        ({"Forwarded": f"for={STRANGER}"}, False),
+        ({"Via": "1.1 proxy"}, False),
+    ],
+)
+def test_a_trusted_proxy_that_asks_for_somebody_unknown_is_not_taken_for_who_asks(
+    headers: dict[str, str], allowed: bool, tmp_path: Any
+) -> None:
+    assert asked_from(asking(PROXY, headers, tmp_path), ("10.0.0.0/8",)) is allowed
