@@ -27,6 +27,8 @@ from tests.server.filing import described
 from tests.work import METADATA
 
 API = "/api/1.0"
+#: Seconds for a start and for an answer, on a machine that has other things to do.
+PATIENCE = 240
 WHOLE, PART = b"hello\n" * 2000, b"hello again\n" * 5000
 
 
@@ -58,7 +60,7 @@ class Target:
         assert stdin is not None
         assert stdout is not None
         stdin.write(command.encode() + b"\n")
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while not (line := await stdout.readline()).startswith(b"{"):
                 assert line, "the server has ended"
         found: dict[str, Any] = json.loads(line)
@@ -123,7 +125,7 @@ def _people(uow: UnitOfWork) -> dict[str, str]:
 
 async def _address(process: Process) -> tuple[str, int]:
     assert process.stdout is not None
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while b" is ready on " not in (line := await process.stdout.readline()):
             assert line, "the server did not start"
     host, _, port = line.decode().strip().rpartition("/")[2].rpartition(":")
