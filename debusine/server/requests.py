@@ -13,7 +13,7 @@ from debusine.converter.structure import structure
 from debusine.domain.accounts import ANONYMOUS, Subject
 from debusine.domain.errors import DebusineError, Invalid, NotFound
 from debusine.protocol import headers, resources
-from debusine.server.json_bodies import BodyTooLarge
+from debusine.server.json_bodies import INLINE, BodyTooLarge
 from debusine.server.json_limits import check_limits
 from debusine.server.keys import JSON_BODIES, SETTINGS, SUBJECT
 
@@ -52,7 +52,8 @@ FORMS: dict[Any, Form] = {
     resources.WorkRequestSubmission: Form("Cannot deserialize work request"),
     resources.WorkRequestUpdate: Form("Cannot deserialize work request update"),
     resources.CompletionReport: Form("Cannot deserialize work request update"),
-    resources.WorkerRegistration: Form("Cannot deserialize worker"),
+    # Anybody may send one: none of them takes the room of the large bodies.
+    resources.WorkerRegistration: Form("Cannot deserialize worker", lambda limits: min(limits.json_body, INLINE)),
     dict[str, Any]: Form("Cannot deserialize worker", lambda limits: limits.metadata),
 }
 

@@ -125,6 +125,17 @@ async def test_all_large_bodies_together_have_a_limit(database: Database, tmp_pa
     assert answers[2].headers["Retry-After"]
 
 
+async def test_who_is_unknown_takes_no_room_of_the_large_bodies(database: Database, tmp_path: Path) -> None:
+    async def registered(farm: Farm, size: int) -> Answer:
+        body = orjson.dumps({}).ljust(size)
+        return await farm.request("POST", REGISTER, data=body, headers={"Content-Type": "application/json"}, key=None)
+
+    async with open_farm(database, tmp_path, limits=Limits(json_bodies=1)) as farm:
+        answers = [await registered(farm, size) for size in (64 << 10, (64 << 10) + 1)]
+
+    assert [answer.status for answer in answers] == [400, 413]
+
+
 async def test_what_a_worker_tells_of_itself_has_limits(narrow: Farm) -> None:
     async def said(value: object) -> int:
         body = {"system:architectures": value}

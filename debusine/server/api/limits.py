@@ -7,6 +7,7 @@ from debusine.config import Limits
 from debusine.domain.files import COMPONENT_BYTES, PATH_CHARACTERS
 from debusine.domain.work_requests import DEFAULT_TIMEOUT, MAX_ATTEMPTS, MAX_TIMEOUT
 from debusine.server.answers import json_answer
+from debusine.server.json_bodies import INLINE
 from debusine.server.keys import SETTINGS
 
 
@@ -17,6 +18,8 @@ class AnnouncedLimits(Limits):
     #: Characters of a file's path in an artifact, and bytes of one of its components.
     path: int = PATH_CHARACTERS
     path_component: int = COMPONENT_BYTES
+    #: Bytes of a worker's registration, which anybody may send; less where ``json_body`` is less.
+    registration: int = INLINE
     #: Seconds that an attempt may run when the submitter does not say, and the most that one may say.
     run_time: int = DEFAULT_TIMEOUT
     max_run_time: int = MAX_TIMEOUT
