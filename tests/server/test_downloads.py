@@ -135,7 +135,7 @@ async def test_head_says_what_get_would_without_the_bytes(farm: Farm) -> None:
         ("image/svg+xml", "application/octet-stream"),
         ("application/xhtml+xml; charset=utf-8", "application/octet-stream"),
         ('text/plain; charset="\\"; x=y"', "text/plain"),
-        ("text/plain; charset=a b\r\nX: y", "text/plain; charset=a"),
+        ("text/plain; charset=a b\r\nX: y", "text/plain"),
         (None, "application/octet-stream"),
     ],
 )
