@@ -34,6 +34,9 @@ UNRUNNABLE = "dynamic-data-failed"
 DEFAULT_TIMEOUT = 21_600
 MAX_TIMEOUT = 259_200
 
+#: Bytes of each of an attempt's logs that a worker keeps.
+LOG_LIMIT = 256 << 20
+
 
 class Status(StrEnum):
     """Where a work request is in its life."""

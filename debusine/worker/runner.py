@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from attrs import define, field
 
 from debusine.domain.errors import DebusineError
+from debusine.domain.work_requests import LOG_LIMIT
 from debusine.worker.metering import Meter
 from debusine.worker.run_logs import RunLog
 from debusine.worker.starting import start
@@ -26,8 +27,6 @@ KEEPER = Path(__file__).with_name("keeper.py")
 GRACE = 2.0
 #: Seconds between two looks at the growing logs.
 LOOK_INTERVAL = 0.2
-#: Bytes of one log that are kept.
-LOG_LIMIT = 256 << 20
 
 
 class CommandLost(DebusineError):

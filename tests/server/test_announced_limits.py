@@ -25,7 +25,14 @@ async def test_every_setting_is_announced_as_it_is_configured(database: Database
 async def test_what_nobody_configures_is_announced_too(farm: Farm) -> None:
     told = (await farm.get("/api/1.0/limits/", key=None)).json()
 
-    fixed = {"path": 500, "path_component": 255, "run_time": 21_600, "max_run_time": 259_200, "attempts": 3}
+    fixed = {
+        "path": 500,
+        "path_component": 255,
+        "run_time": 21_600,
+        "max_run_time": 259_200,
+        "attempts": 3,
+        "log": 256 << 20,
+    }
     assert fixed.items() <= told.items()
 
 

@@ -5,7 +5,7 @@ from attrs import asdict, frozen
 
 from debusine.config import Limits
 from debusine.domain.files import COMPONENT_BYTES, PATH_CHARACTERS
-from debusine.domain.work_requests import DEFAULT_TIMEOUT, MAX_ATTEMPTS, MAX_TIMEOUT
+from debusine.domain.work_requests import DEFAULT_TIMEOUT, LOG_LIMIT, MAX_ATTEMPTS, MAX_TIMEOUT
 from debusine.server.answers import json_answer
 from debusine.server.json_bodies import INLINE
 from debusine.server.keys import SETTINGS
@@ -25,6 +25,8 @@ class AnnouncedLimits(Limits):
     max_run_time: int = MAX_TIMEOUT
     #: Times that a work request is given to a worker which is then lost.
     attempts: int = MAX_ATTEMPTS
+    #: Bytes of each of an attempt's logs that our worker keeps: the beginning and the end.
+    log: int = LOG_LIMIT
     #: Seconds of silence after which a websocket is closed.
     silence: float
 
