@@ -44,6 +44,7 @@ def begin(uow: UnitOfWork, subject: Subject, names: Collection[str], since: date
 
     If several were completed at that very moment, nobody can say which of them were heard of: all are told again.
     """
+    names = frozenset(names)  # one may come a thousand times
     for name in names:
         workspaces.check_name("workspace", name)
     named = [workspaces.named(uow, subject, name) for name in names]

@@ -225,6 +225,18 @@ async def test_pages_go_by_the_index(workshop: Workshop) -> None:
     assert all("ix_work_requests_completed_at" in plan for plan in found), found
 
 
+async def test_a_workspace_that_is_named_often_is_looked_up_once(workshop: Workshop) -> None:
+    def statements(uow: UnitOfWork, times: int) -> int:
+        seen: list[str] = []
+        sa.event.listen(uow.connection, "before_cursor_execute", lambda *said: seen.append(said[2]))
+        completions.begin(uow, workshop.user, [workshop.workspace.name] * times, None)
+        return len(seen)
+
+    once, often = [await workshop.database.read(statements, times) for times in (1, 1000)]
+
+    assert 0 < often == once
+
+
 def explained(uow: UnitOfWork, statement: str, parameters: object) -> str:
     word = "EXPLAIN QUERY PLAN" if uow.connection.dialect.name == "sqlite" else "EXPLAIN"
     cursor = uow.connection.connection.cursor()
