@@ -175,7 +175,9 @@ def list_workers(operator: Operator) -> None:
 @click.pass_obj
 def enable_worker(operator: Operator, name: str) -> None:
     """Let a worker take work."""
-    operator.show(operator.perform("worker enable", {"name": name}), f"The worker {name} is enabled.")
+    row = operator.perform("worker enable", {"name": name})
+    yet_to_come = f"The worker {name} has not registered yet; its activation token enables it then."
+    operator.show(row, f"The worker {name} is enabled." if row["enabled"] else yet_to_come)
 
 
 @worker.command("disable")

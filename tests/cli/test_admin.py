@@ -64,6 +64,17 @@ def test_the_operators_day(admin: Admin) -> None:
     assert listed[1:] == [["System", "no", "Default"], ["W", "yes", "Default"]]
 
 
+def test_who_has_not_registered_yet_is_not_called_enabled(data_dir: Path) -> None:
+    def ask(*arguments: str) -> str:
+        return CliRunner().invoke(main, ["--data-dir", str(data_dir), *arguments]).stdout
+
+    assert KEY.fullmatch(ask("worker", "create", "w1.example.org", "--activation"))
+
+    assert ask("worker", "enable", "w1-example-org") == (
+        "The worker w1-example-org has not registered yet; its activation token enables it then.\n"
+    )
+
+
 def test_json_is_what_a_program_reads(admin: Admin) -> None:
     assert json.loads(admin("--json", "user", "create", "bob").stdout) == {"name": "bob", "superuser": False}
     assert len(json.loads(admin("--json", "token", "create", "bob").stdout)["key"]) == 64
