@@ -55,5 +55,5 @@ def _place(error: ValidationError, path: str) -> str:
 
 def _sentence(error: ValidationError) -> str:
     cause = str(error.cause) if error.cause is not None else ""
-    text = cause or error.message
-    return text if len(text) <= SHOWN else text[:SHOWN] + "…"
+    text = (cause or error.message).removesuffix(".")
+    return f"{text}." if len(text) <= SHOWN else text[:SHOWN] + "…"
