@@ -34,6 +34,8 @@ _KEY = re.compile(r"[0-9A-Fa-f]{64,}")
 _PASSWORD_IN_URL = re.compile(r"(?<=://)([^/@\s:]*):[^/@\s]+@")
 #: A shorter "secret" would blot out half the log.
 SHORTEST = 8
+#: What is no longer than this and is made of letters may be a word of ours, which must stay.
+_WORD = re.compile(r"[A-Za-z][A-Za-z._-]{0,14}")
 
 #: What the lines of this context are about.
 _facts: ContextVar[Mapping[str, object]] = ContextVar("facts", default={})  # noqa: B039 - never changed in place
@@ -63,9 +65,19 @@ def set_up(format_: LogFormat = LogFormat.TEXT, level: str | int = logging.INFO,
 
 
 def begin(sent: str | None = None, **facts: object) -> None:
-    """Say what the lines of this context are about from now on, and which credentials must not be in them."""
+    """Say what the lines of this context are about from now on, and which credentials must not be in them.
+
+    Credentials that look like a word stay until ``hide_sent`` says that they are some.
+    """
     _facts.set(facts)
-    _sent.set(sent if sent is not None and len(sent) >= SHORTEST else None)
+    _sent.set(None)
+    if sent is not None and not _WORD.fullmatch(sent):
+        hide_sent(sent)
+
+
+def hide_sent(sent: str) -> None:
+    """Never show these credentials in what others say in this context; they open something, or look like it."""
+    _sent.set(sent if len(sent) >= SHORTEST else None)
 
 
 @contextmanager
@@ -90,11 +102,9 @@ def without_sent(text: bytes) -> bytes:
 
 
 def hidden(text: str, written: Callable[[str], str] = str) -> str:
-    """The text without any secret; ``written``: how one looks in the text."""
+    """The text without any secret of this process or key; ``written``: how one looks in the text."""
     for secret in _hidden:
         text = text.replace(written(secret.reveal()), HIDDEN)
-    if (sent := _sent.get()) is not None:
-        text = text.replace(written(sent), HIDDEN)
     text = _KEY.sub(HIDDEN, text)
     return _PASSWORD_IN_URL.sub(rf"\1:{HIDDEN}@", text) if "://" in text else text
 
@@ -114,7 +124,7 @@ class TextLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """One line, and perhaps a traceback."""
         facts = "".join(f" {name}={value}" for name, value in _facts_of(record).items())
-        line = f"{_moment(record)} {record.levelname} {record.name}: {record.getMessage()}{facts}"
+        line = f"{_moment(record)} {record.levelname} {record.name}: {_message(record)}{facts}"
         more = _exception(record)
         below = "".join(f"\n    {_one_line(each)}" for each in more.splitlines()) if more else ""
         return hidden(_one_line(line) + below)
@@ -129,7 +139,7 @@ class JSONLines(logging.Formatter):
             "time": _moment(record),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": _message(record),
             **_facts_of(record),
         }
         if more := _exception(record):
@@ -138,9 +148,34 @@ class JSONLines(logging.Formatter):
         return hidden(json.dumps(values, default=str), written=lambda secret: json.dumps(secret)[1:-1])
 
 
+def _message(record: logging.LogRecord) -> str:
+    message = record.getMessage()
+    return message if _in_own_words(record) else _without_sent(message)
+
+
 def _facts_of(record: logging.LogRecord) -> Mapping[str, object]:
     own: Mapping[str, object] = getattr(record, "facts", {})
-    return {**_facts.get(), **own}
+    return {**_spared(_facts.get()), **(own if _in_own_words(record) else _spared(own))}
+
+
+def _in_own_words(record: logging.LogRecord) -> bool:
+    """Whether whoever wrote the line vouches that nothing in it was said by others."""
+    return getattr(record, "own_words", False)
+
+
+def _spared(facts: Mapping[str, object]) -> Mapping[str, object]:
+    sent = _sent.get()
+    return facts if sent is None else {name: _spared_fact(each, sent) for name, each in facts.items()}
+
+
+def _spared_fact(fact: object, sent: str) -> object:
+    # A number stays one: programs add them up.
+    return str(fact).replace(sent, HIDDEN) if not isinstance(fact, int | float) and sent in str(fact) else fact
+
+
+def _without_sent(text: str) -> str:
+    sent = _sent.get()
+    return text if sent is None else text.replace(sent, HIDDEN)
 
 
 def _moment(record: logging.LogRecord) -> str:
@@ -153,7 +188,7 @@ def _exception(record: logging.LogRecord) -> str:
         parts.append("".join(traceback.format_exception(*record.exc_info)).rstrip())
     if record.stack_info:
         parts.append(record.stack_info)
-    return "\n".join(parts)
+    return _without_sent("\n".join(parts))
 
 
 def _one_line(text: str) -> str:

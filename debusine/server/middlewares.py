@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from aiohttp import web
 
+from debusine import logs
 from debusine.db.engine import DatabaseUnreachable
 from debusine.domain import errors
 from debusine.domain.accounts import ANONYMOUS, Subject
@@ -120,7 +121,9 @@ async def _subject(request: web.Request, key: str) -> Subject:
     subject, seen = await database.read(accounts.recognise, key)
     if subject.token is None:
         request.app[THROTTLE].fail(client_address(request))
-    elif not seen:
+        return subject
+    logs.hide_sent(key)
+    if not seen:
         request.app[SIGHTINGS].note(subject.token.id)
     return subject
 

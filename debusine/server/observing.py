@@ -88,7 +88,7 @@ def _write_down(request: web.Request, method: str, path: str, status: int, secon
         "sent": sent,
         "subject": "anonymous" if who is None else f"token {who.id}",
     }
-    logger.info("%s %s %s", method, path, status, extra={"facts": facts})
+    logger.info("%s %s %s", method, path, status, extra={"facts": facts, "own_words": True})
 
 
 def _sent(request: web.Request, response: web.StreamResponse | None) -> int:

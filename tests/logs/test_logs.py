@@ -90,6 +90,28 @@ def test_what_came_with_a_request_is_hidden_whatever_it_looks_like(written: Writ
     assert written.text.count("abcd1234") == 1
 
 
+def test_a_word_that_came_with_a_request_is_hidden_once_it_is_known_to_be_a_key(written: Written) -> None:
+    logs.begin("sesame.open")
+    written.logger.info("asks with sesame.open")
+    logs.hide_sent("sesame.open")
+    written.logger.info("asks with sesame.open", extra={"facts": {"from": ["sesame.open"]}})
+
+    assert written.text.count("sesame.open") == 1
+    assert written.text.count(HIDDEN) == 2
+
+
+@pytest.mark.parametrize("sent", ["debusine.test", "duration", "12345678", "GET /api/thing/ 200"])
+def test_a_line_in_our_own_words_stays_as_it_is_whatever_came_with_the_request(sent: str) -> None:
+    written = Written(JSONLines())
+    logs.begin(request="r1")
+    logs.hide_sent(sent)
+    facts = {"duration": 12345678}
+    written.logger.info("GET /api/thing/ 200", extra={"facts": facts, "own_words": True})
+
+    line = written.object()
+    assert (line["logger"], line["message"], line["duration"]) == ("debusine.test", "GET /api/thing/ 200", 12345678)
+
+
 def test_a_secret_of_the_process_is_hidden_in_every_context(written: Written) -> None:
     logs.hide(Secret("hush-hush"))
 

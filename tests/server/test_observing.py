@@ -132,3 +132,21 @@ async def test_an_error_is_found_by_the_id_of_its_answer_and_shows_no_key(
     assert id_ in next(line for line in written.text.splitlines() if "Unexpected error" in line)
     assert "KeyError" in written.text
     assert (key or failing.people.user_key) not in written.text
+
+
+@pytest.mark.parametrize("key", ["debusine.access", "duration", "disabled"])
+async def test_a_word_sent_as_the_key_hides_none_of_ours(farm: Farm, key: str) -> None:
+    written = Written(logs.JSONLines())
+    handler, root = written.logger.handlers[0], logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    try:
+        answer = await farm.get(LIST, key=key)
+    finally:
+        root.setLevel(level)
+        root.removeHandler(handler)
+
+    assert answer.problem()["title"] == "The token is invalid or disabled"
+    assert "duration" in written.object()
+    assert written.object()["logger"] == "debusine.access"
