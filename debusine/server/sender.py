@@ -58,8 +58,9 @@ class Sender:
         self.limits = limits
         #: Where the work request that a notification tells of can be seen.
         self.url = url
-        #: By method: also calls that hang, so that a method never has more than its share.
-        self._calls: defaultdict[str, set[Call]] = defaultdict(set)
+        #: By method: calls, also those that hang, so that a method never has more than its share; and what ended before
+        #: it became a call, until that is written down.
+        self._under_way: defaultdict[str, set[asyncio.Task[Any]]] = defaultdict(set)
         self._deliveries: set[asyncio.Task[None]] = set()
         self._tidied = -TIDYING
         self._alarm = Alarm()
@@ -89,7 +90,7 @@ class Sender:
 
     async def _begin_some(self) -> bool:
         """Claim as much as may run at the same time; True: there was something, so there may be more."""
-        free = {name: self.limits.notification_calls - len(self._calls[name]) for name in self.opened}
+        free = {name: self.limits.notification_calls - len(self._under_way[name]) for name in self.opened}
         names = [name for name, count in free.items() if count > 0]
         if self._stopping or not names or not await self.database.read(outbox.any_due, names):
             return False
@@ -105,13 +106,12 @@ class Sender:
 
     def _begin(self, name: str, claimed: Claimed) -> None:
         call = self._called(name, claimed)
-        if isinstance(call, Call):
-            self._calls[name].add(call)
-            call.task.add_done_callback(lambda _: self._ended(name, call))
-        work = self._deliver(claimed, call)
-        task = self.background.start(f"notification {claimed.entry.id}", work)
+        task = self.background.start(f"notification {claimed.entry.id}", self._deliver(claimed, call))
         self._deliveries.add(task)
         task.add_done_callback(self._deliveries.discard)
+        counted = call.task if isinstance(call, Call) else task
+        self._under_way[name].add(counted)
+        counted.add_done_callback(lambda _: self._ended(name, counted))
 
     def _called(self, name: str, claimed: Claimed) -> Call | Tried:
         method = self.opened[name]
@@ -123,13 +123,17 @@ class Sender:
         except Exception as error:
             logger.exception("The notification method %s (%s) failed", name, type(method).__module__)
             return Tried(outcome=DeliveryOutcome.BROKEN, error=one_line(f"The method failed: {error}"))
-        notification = compose(claimed, recipients, self.url(claimed))
+        try:
+            notification = compose(claimed, recipients, self.url(claimed))
+        except Exception as error:  # what a method takes for recipients, say
+            logger.exception("Notification %s cannot be composed", claimed.entry.id)
+            return Tried(outcome=DeliveryOutcome.BROKEN, error=one_line(f"It cannot be composed: {error}"))
         if recipients and not notification.recipients:  # all was done, and only the last note of it got lost
             return Tried(outcome=DeliveryOutcome.DELIVERED)
         return Call.begin(method, claimed.channel, notification)
 
-    def _ended(self, name: str, call: Call) -> None:
-        self._calls[name].discard(call)
+    def _ended(self, name: str, task: asyncio.Task[Any]) -> None:
+        self._under_way[name].discard(task)
         self._alarm.ring()
 
     async def _deliver(self, claimed: Claimed, call: Call | Tried) -> None:

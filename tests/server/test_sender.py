@@ -29,16 +29,19 @@ from debusine.plugin import (
     in_thread,
 )
 from debusine.scheduler.fifo import Fifo
+from debusine.server import sender as sender_module
 from debusine.server.background import running_background
 from debusine.server.beat import announced
 from debusine.server.keys import SENDER
 from debusine.server.sender import Sender
 from debusine.services import outbox
 from debusine.services.notification_methods import configure
+from debusine.services.notification_texts import compose
+from debusine.services.outbox import Claimed
 from debusine.tasks.noop import Noop
 from debusine.testing import MemoryNotificationMethod, plugin_manager
 from tests.farm import Farm, open_farm
-from tests.notifying import add_channel, deliveries, entries, queue, reaction
+from tests.notifying import add_channel, ask, deliveries, entries, queue, reaction
 from tests.server.work_farm import ready_worker, status_of
 from tests.work import Workshop, open_workshop
 
@@ -308,7 +311,7 @@ class TestBadMethods:
             later = await create(farm, "good")
             await until(farm, lambda found: found[-1].state == "delivered")
             RELEASED.set()
-            for call in {call for calls in sender_of(farm)._calls.values() for call in calls}:
+            for call in {call for calls in sender_of(farm)._under_way.values() for call in calls}:
                 call.cancel()
 
         assert (first.state, second.state) == ("waiting", "delivered")
@@ -362,6 +365,63 @@ class TestBadMethods:
                     await asyncio.sleep(0.01)
         (entry,) = await entries(workshop.database)
         assert (entry.state, (await deliveries(workshop.database, entry))[0].outcome) == ("waiting", "broken")
+
+    @pytest.mark.parametrize("bad", ["text", "url"])
+    async def test_one_that_cannot_be_composed_costs_a_try_of_itself_only(
+        self, workshop: Workshop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, bad: str
+    ) -> None:
+        def url(claimed: Claimed) -> str:
+            if bad == "url" and claimed.channel.name == "mail":
+                raise KeyError("where?")
+            return "http://farm"
+
+        def composed(claimed: Claimed, recipients: tuple[str, ...], url: str | None) -> Notification:
+            if bad == "text" and claimed.channel.name == "mail":
+                raise ValueError("no words")
+            return compose(claimed, recipients, url)
+
+        monkeypatch.setattr(sender_module, "compose", composed)
+        await add_channel(workshop.database)
+        await add_channel(workshop.database, "good", to=["bob"])
+        await ask(workshop, {"on_creation": [reaction(), reaction("good")]})
+        async with running_sender(
+            workshop, MemoryNotificationMethod, limits=evolve(QUICK, notification_backoff=3600), url=url
+        ):
+            async with asyncio.timeout(30):
+                while not all(each.error or each.ended_at for each in await entries(workshop.database)):
+                    await asyncio.sleep(0.01)
+        first, second = await entries(workshop.database)
+        assert (first.state, second.state) == ("waiting", "delivered")
+        assert [each.outcome for each in await deliveries(workshop.database, first)] == ["broken"]
+        assert f"Notification {first.id} cannot be composed" in caplog.text
+
+    async def test_what_ends_before_it_becomes_a_call_is_bounded_too(
+        self, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        original, recording = Sender._record, []
+        go_on = asyncio.Event()
+
+        async def wait(self: Sender, *arguments: Any) -> None:
+            recording.append(arguments)
+            await go_on.wait()
+            await original(self, *arguments)
+
+        monkeypatch.setattr(Sender, "_record", wait)
+        await add_channel(workshop.database, colour="red")
+        await queue(workshop, 13)
+        async with running_sender(workshop, MemoryNotificationMethod) as sender:
+            async with asyncio.timeout(30):
+                while len(recording) < QUICK.notification_calls:
+                    await asyncio.sleep(0.01)
+            await sender.sweep()
+            await asyncio.sleep(0)
+            bounded = len(recording)
+            go_on.set()
+            async with asyncio.timeout(30):
+                while not all(each.state == "dead" for each in await entries(workshop.database)):
+                    await asyncio.sleep(0.01)
+
+        assert bounded == QUICK.notification_calls
 
     async def test_a_channel_that_does_not_fit_any_more_is_told(self, workshop: Workshop) -> None:
         await add_channel(workshop.database, colour="red")
@@ -473,7 +533,10 @@ async def workshop(database: Database) -> Workshop:
 
 @asynccontextmanager
 async def running_sender(
-    workshop: Workshop, *methods: type[NotificationMethod[Any]], limits: Limits = QUICK
+    workshop: Workshop,
+    *methods: type[NotificationMethod[Any]],
+    limits: Limits = QUICK,
+    url: Callable[[Claimed], str | None] = lambda claimed: None,
 ) -> AsyncIterator[Sender]:
     """The sender of a server process of its own."""
     known = configure({}, plugin_manager(notification_methods=methods).notification_methods(), {})
@@ -485,7 +548,7 @@ async def running_sender(
             background,
             server=server,
             limits=limits,
-            url=lambda claimed: None,
+            url=url,
         )
         background.start("sender", sender.run())
         yield sender
