@@ -2,10 +2,12 @@
 #
 #   ONCE=1            make demo ends by itself; its exit status says whether every step did what it should
 #   ARGS="-k upload"  what make test hands to pytest
+#   JOBS=1            make test runs so many tests at a time; else as many as there are processors
 #   MINUTES=10        how long make fuzz goes on
 #   PYTHON=python3.13 another Python than python3
 
 BIN = .venv/bin
+JOBS = $(shell nproc)
 export PYTHON
 
 .DEFAULT_GOAL := help
@@ -27,7 +29,7 @@ test: ## Run every test; those that this machine cannot run are skipped with the
 	@scripts/prepare packages || echo 'Going on without: tests that need these packages are skipped.'
 	@scripts/prepare venv
 	@scripts/prepare worker || echo 'Going on without: tests that need a worker of its own are skipped.'
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
 fuzz: ## Send a server what nobody should send, for MINUTES (10), and watch it from inside
 	@scripts/prepare venv

@@ -20,6 +20,15 @@ settings.register_profile("debusine", deadline=None)
 settings.load_profile("debusine")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, and keep a file's tests together when several run at a time."""
+    items.sort(key=lambda item: item.get_closest_marker("build") is None)
+    for item in items:
+        group = "builds" if item.get_closest_marker("build") else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[PostgreSQLServer]:
     """One PostgreSQL for the session, started when the first test asks for it."""
