@@ -1,6 +1,6 @@
 """Numbers of what waits, runs and works, each from one statement over an index of its own kind."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -54,8 +54,8 @@ class Queue:
 
     demand: Demand
     count: int
-    #: That of the first that came.
-    oldest: int
+    #: When the first of it was made.
+    since: datetime
 
 
 class CountRepository:
@@ -83,14 +83,9 @@ class CountRepository:
     def queues(self) -> Sequence[Queue]:
         """What waits for a worker, by demand."""
         return [
-            Queue(Demand.from_canonical(row.canonical), row.count_, row.oldest)
+            Queue(Demand.from_canonical(row.canonical), row.count_, row.created_at)
             for row in self.connection.execute(_QUEUES)
         ]
-
-    def first_created_at(self, work_requests: Collection[int]) -> datetime | None:
-        """When the oldest of some work requests was made."""
-        first = sa.select(_requests.c.created_at).where(_requests.c.id.in_(work_requests))
-        return self.connection.execute(first.order_by(_requests.c.created_at).limit(1)).scalar_one_or_none()
 
     def uploads(self) -> int:
         """How many files are being sent."""
@@ -127,8 +122,10 @@ _QUEUED = (
     .group_by(_requests.c.demand)
     .subquery()
 )
-_QUEUES = sa.select(_demands.c.canonical, _QUEUED.c.count_, _QUEUED.c.oldest).join(
-    _demands, _demands.c.id == _QUEUED.c.demand
+_QUEUES = (
+    sa.select(_demands.c.canonical, _QUEUED.c.count_, _requests.c.created_at)
+    .join(_demands, _demands.c.id == _QUEUED.c.demand)
+    .join(_requests, _requests.c.id == _QUEUED.c.oldest)
 )
 # Each condition is that of a partial index; together they have every work request once.
 _STATUSES: tuple[sa.Select[*tuple[Any, ...]], ...] = (

@@ -31,7 +31,7 @@ class Figures:
 def figures(uow: UnitOfWork) -> Figures:
     """Count everything once; no statement reads more than an index."""
     queues = uow.counts.queues()
-    first = uow.counts.first_created_at([queue.oldest for queue in queues]) if queues else None
+    first = min((queue.since for queue in queues), default=uow.now)
     lengths: Counter[str] = Counter()
     for queue in queues:
         lengths[queue.demand.task_name] += queue.count
@@ -39,7 +39,7 @@ def figures(uow: UnitOfWork) -> Figures:
     return Figures(
         work_requests=uow.counts.statuses(),
         queues=lengths,
-        oldest=0.0 if first is None else max(0.0, (uow.now - first).total_seconds()),
+        oldest=max(0.0, (uow.now - first).total_seconds()),
         uploads=uow.counts.uploads(),
         workers=len(workers),
         connected=sum(worker.connected for worker in workers),
