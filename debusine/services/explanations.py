@@ -26,7 +26,7 @@ def explain(uow: UnitOfWork, subject: Subject, tasks: Tasks, work_request: int) 
         raise rights.Hidden("work request", work_request)
     rights.authorize(uow, subject, Action.READ_WORK_REQUEST, found)
     if found.status is Status.BLOCKED:
-        return Explanation(summary=_blocked(uow.work_requests.dependencies_of(found.id)))
+        return Explanation(summary=_blocked(uow, subject, uow.work_requests.dependencies_of(found.id)))
     if found.status is not Status.PENDING:
         return Explanation(summary=f"It does not wait: it is {found.status}")
     if found.worker is not None:
@@ -43,11 +43,21 @@ def _holder(uow: UnitOfWork, subject: Subject, work_request: WorkRequest) -> lis
     return [Obstacles(worker=uow.workers.get(work_request.worker).name)]
 
 
-def _blocked(dependencies: Sequence[WorkRequest]) -> str:
-    waits_for = ", ".join(str(each.id) for each in dependencies if not each.unblocks_dependents)
-    aborted = ", ".join(str(each.id) for each in dependencies if each.status is Status.ABORTED)
+def _blocked(uow: UnitOfWork, subject: Subject, dependencies: Sequence[WorkRequest]) -> str:
+    seen = rights.watchable(uow, subject)
+    named = [each for each in dependencies if seen is None or each.workspace in seen]
+    open_ = sum(not each.unblocks_dependents for each in dependencies)
+    aborted = ", ".join(str(each.id) for each in named if each.status is Status.ABORTED)
     hint = f"; {aborted} was aborted, so it goes on when that is retried" if aborted else ""
-    return f"It waits for the work requests {waits_for}{hint}"
+    return f"It waits for {_waits_for([each.id for each in named if not each.unblocks_dependents], open_)}{hint}"
+
+
+def _waits_for(named: Sequence[int], open_: int) -> str:
+    """The work requests that the reader may know of, and how many there are beside them."""
+    more = open_ - len(named)
+    if not named:
+        return f"{more} work request{'' if more == 1 else 's'} that you may not see"
+    return f"the work requests {', '.join(map(str, named))}{f' and {more} more' if more else ''}"
 
 
 def _unassigned(uow: UnitOfWork, tasks: Tasks, work_request: WorkRequest) -> Explanation:

@@ -20,8 +20,8 @@ class Try:
     """An attempt, as people want to know of it."""
 
     number: int
-    #: The worker's name.
-    worker: str
+    #: The worker's name; None: the reader may not know.
+    worker: str | None
     started_at: datetime
     ended_at: datetime | None
     #: In a few words.
@@ -35,25 +35,29 @@ class History:
     view: View
     #: Why it waits; None: it does not.
     waits: str | None
-    #: The name of the user who aborted it.
+    #: The name of the user who aborted it; None: nobody, or the reader may not know.
     aborted_by: str | None
     tries: Sequence[Try]
 
 
 def history(uow: UnitOfWork, subject: Subject, tasks: Tasks, work_request: int) -> History:
-    """What became of a work request so far, in a constant number of statements."""
+    """What became of a work request so far, in a constant number of statements.
+
+    Who is nobody's user hears no name of a worker or a user.
+    """
     found = visible(uow, subject, work_request)
     attempts = uow.attempts.of_work_request(found.id)
-    names = uow.workers.names({attempt.worker for attempt in attempts})
+    trusted = subject.user is not None
+    names = uow.workers.names({attempt.worker for attempt in attempts}) if trusted else {}
     return History(
         view=view(uow, found),
         waits=explain(uow, subject, tasks, found.id).summary if found.status in WAITING else None,
-        aborted_by=None if found.aborted_by is None else uow.users.get(found.aborted_by).username,
-        tries=[_try(found, attempt, names[attempt.worker]) for attempt in attempts],
+        aborted_by=uow.users.get(found.aborted_by).username if trusted and found.aborted_by else None,
+        tries=[_try(found, attempt, names.get(attempt.worker)) for attempt in attempts],
     )
 
 
-def _try(work_request: WorkRequest, attempt: Attempt, worker: str) -> Try:
+def _try(work_request: WorkRequest, attempt: Attempt, worker: str | None) -> Try:
     return Try(
         number=attempt.number,
         worker=worker,

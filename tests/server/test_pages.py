@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
+from debusine.db.unit_of_work import UnitOfWork
+from debusine.domain.accounts import Subject
 from debusine.server.pages.layout import size
 from debusine.server.pages.markup import Html, element, joined
-from debusine.services import workspaces
-from tests.farm import Farm
+from debusine.services import attempts, workspaces
+from tests.farm import Farm, make_worker
 
 EVIL = "<script>alert('x')</script>"
 
@@ -138,7 +140,7 @@ async def test_the_page_of_an_aborted_work_request_says_who_did_it_and_what_took
     await farm.post(f"/api/1.0/work-request/{old['id']}/abort/", {})
     new = (await farm.post(f"/api/1.0/work-request/{old['id']}/retry/", {})).json()
 
-    page = (await farm.get(path_of(old["url"]), key=None)).body.decode()
+    page = (await farm.get(path_of(old["url"]))).body.decode()
     assert '<span class="state">aborted</span>' in page
     assert "<dt>Aborted by</dt><dd>alice</dd>" in page
     assert f'<dt>Superseded by</dt><dd><a href="{new["url"]}">Work request {new["id"]}</a></dd>' in page
@@ -148,3 +150,26 @@ async def test_the_page_of_an_aborted_work_request_says_who_did_it_and_what_took
     assert f'<dt>Supersedes</dt><dd><a href="{old["url"]}">Work request {old["id"]}</a></dd>' in page
     assert "<dt>Why it waits</dt>" in page
     assert "Aborted" not in page
+
+
+async def test_who_is_nobodys_user_sees_no_name_of_a_user_or_worker(farm: Farm) -> None:
+    made = await make_work_request(farm)
+    await farm.database.write(begin, made["id"])
+    await farm.post(f"/api/1.0/work-request/{made['id']}/abort/", {})
+
+    known = (await farm.get(path_of(made["url"]))).body.decode()
+    page = (await farm.get(path_of(made["url"]), key=None)).body.decode()
+
+    assert all(name in known for name in ("secret-builder", "alice", '<th scope="col">Worker</th>'))
+    assert not any(name in page for name in ("secret-builder", "alice", "Worker", "Aborted by"))
+    assert "<h2>Attempts</h2>" in page
+    assert "<dt>Aborted</dt>" in page
+
+
+def begin(uow: UnitOfWork, work_request: int) -> None:
+    """Have a worker run it."""
+    worker = make_worker(uow, "secret-builder")[0]
+    before = uow.work_requests.get(work_request)
+    assigned = before.assign_worker(worker.id, at=uow.now, dynamic_task_data={}, inputs=())
+    uow.work_requests.save(assigned, expecting=before)
+    attempts.get_next(uow, Subject(worker=worker), None)

@@ -7,6 +7,8 @@ from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.accounts import ANONYMOUS
 from debusine.domain.work_requests import Status
 from debusine.protocol.explanations import Explanation, Obstacles
+from debusine.protocol.resources import WorkRequestSubmission
+from debusine.services import work_requests, workspaces
 from debusine.services.explanations import explain
 from tests.work import TASKS, Workshop
 
@@ -83,6 +85,21 @@ async def test_who_is_nobodys_user_hears_nothing_of_the_workers(workshop: Worksh
     assert told == Explanation(summary="It is reserved for a worker, which will fetch it")
 
 
+async def test_of_what_work_waits_for_only_that_is_named_which_the_reader_may_see(workshop: Workshop) -> None:
+    await workshop.database.write(publish, workshop.workspace.id)
+    seen, blocked = await workshop.request(), await workshop.request()
+    hidden = [await workshop.database.write(ask_in_private, workshop, number) for number in range(2)]
+    await workshop.database.write(block, blocked.id, hidden)
+    told = await workshop.database.read(explain, ANONYMOUS, TASKS, blocked.id)
+    assert told.summary == "It waits for 2 work requests that you may not see"
+
+    await workshop.database.write(block, blocked.id, [seen.id])
+    told = await workshop.database.read(explain, ANONYMOUS, TASKS, blocked.id)
+    assert told.summary == f"It waits for the work requests {seen.id} and 2 more"
+    everything = (await why(workshop, blocked.id)).summary
+    assert everything == f"It waits for the work requests {seen.id}, {hidden[0]}, {hidden[1]}"
+
+
 async def test_a_worker_that_could_if_it_were_not_busy_counts_as_able(workshop: Workshop) -> None:
     busy = await workshop.worker("busy")
     await workshop.request()
@@ -94,6 +111,19 @@ async def test_a_worker_that_could_if_it_were_not_busy_counts_as_able(workshop: 
 def publish(uow: UnitOfWork, workspace: int) -> None:
     before = uow.workspaces.get(workspace)
     uow.workspaces.save(attrs.evolve(before, public=True), expecting=before)
+
+
+def ask_in_private(uow: UnitOfWork, workshop: Workshop, number: int) -> int:
+    private = workspaces.create_with_name(uow, f"Private{number}")
+    submission = WorkRequestSubmission(task_name="echo", task_data={}, workspace=private.name)
+    return work_requests.create(uow, workshop.user, TASKS, submission).work_request.id
+
+
+def block(uow: UnitOfWork, work_request: int, dependencies: list[int]) -> None:
+    for each in dependencies:
+        uow.work_requests.add_dependency(work_request, each)
+    before = uow.work_requests.get(work_request)
+    uow.work_requests.save(attrs.evolve(before, status=Status.BLOCKED), expecting=before)
 
 
 def put_aside(uow: UnitOfWork, work_request: int, status: Status) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from aiohttp import web
 
+from debusine.domain.work_requests import Status
 from debusine.server.keys import DATABASE, TASKS
 from debusine.server.pages.layout import data, moment, page
 from debusine.server.pages.markup import Content, Html, element, facts, joined, link, table
@@ -37,7 +38,7 @@ def _content(history: History, known: Urls) -> Iterator[Content]:
             ("Workspace", view.workspace),
             ("Created", moment(found.created_at)),
             ("Started", moment(found.started_at)),
-            ("Aborted" if history.aborted_by else "Completed", moment(found.completed_at)),
+            ("Aborted" if found.status is Status.ABORTED else "Completed", moment(found.completed_at)),
             ("Duration", None if found.duration is None else f"{found.duration:.1f} s"),
             ("Time limit", f"{found.timeout} s"),
             ("Priority", str(found.priority)),
@@ -54,13 +55,14 @@ def _content(history: History, known: Urls) -> Iterator[Content]:
 
 
 def _tries(tries: Sequence[Try]) -> Html:
-    return table(
-        ("Number", "Worker", "Started", "Ended", "State"),
-        (
-            (str(each.number), each.worker, moment(each.started_at) or "", moment(each.ended_at) or "", each.state)
-            for each in tries
-        ),
-    )
+    named = any(each.worker for each in tries)
+    head, *more = ("Number", "Worker", "Started", "Ended", "State")
+    return table((head, *(more if named else more[1:])), (_row(each, named=named) for each in tries))
+
+
+def _row(attempt: Try, *, named: bool) -> Sequence[Content]:
+    times = (moment(attempt.started_at) or "", moment(attempt.ended_at) or "")
+    return (str(attempt.number), *((attempt.worker or "",) if named else ()), *times, attempt.state)
 
 
 def _request(view: View, known: Urls, other: int | None) -> Content | None:
