@@ -20,6 +20,22 @@ RETRIABLE_STATES = frozenset({"40001", "40P01", "23505"})
 #: PostgreSQL's disk is full.
 FULL_STATES = frozenset({"53100"})
 
+#: The connection is lost, whether the driver has noticed yet or not: everything of class 08, and what PostgreSQL says
+#: when it ends a session that was idle or took too long, when it shuts down and when it starts.
+LOST_CLASSES = frozenset({"08"})
+LOST_STATES = frozenset({"25P03", "25P04", "57P01", "57P02", "57P03", "57P04", "57P05"})
+#: What passes by itself or by the operator's hand, and is no fault of a statement: by class a transaction that was
+#: rolled back, a want of connections or memory, an operator's intervention, a fault of PostgreSQL's system; and a
+#: database that is only read, a lock that could not be had.
+PASSING_CLASSES = frozenset({"40", "53", "57", "58"})
+PASSING_STATES = frozenset({"25006", "55P03"})
+
+#: Seconds that PostgreSQL lets a server do nothing in the middle of a transaction. One that is frozen there (a machine
+#: that was suspended, a process that was stopped) holds its locks; its announcement of a completion holds back what
+#: all servers tell their watchers. When it goes on, it finds the connection closed and runs the transaction again.
+#: Transactions pause for milliseconds; a minute spares those that compute on a machine that is much too busy.
+IDLE_IN_TRANSACTION = 60.0
+
 #: The advisory lock of PostgreSQL that a migration holds; any number that nobody else uses.
 MIGRATION_LOCK = 6_382_147
 
@@ -87,6 +103,13 @@ class DatabaseUnreachable(Unavailable):
 
     def __init__(self, reason: str) -> None:
         super().__init__("The database cannot be reached", detail=reason)
+
+
+class DatabaseUnwilling(Unavailable):
+    """The database is there and does not do what it was asked just now."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("The database cannot do this just now", detail=reason)
 
 
 def make_engine(url: sa.URL, *, connections: int, read_only: bool = False) -> sa.Engine:
@@ -201,9 +224,22 @@ def translated(error: BaseException) -> BaseException:
         return error
     if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or _state(error) in FULL_STATES:
         return DatabaseFull()
-    if error.connection_invalidated or (isinstance(error, sa.exc.OperationalError) and _state(error) is None):
-        return DatabaseUnreachable(str(error.orig).strip().partition("\n")[0])
-    return error
+    reason = str(error.orig).strip().partition("\n")[0]
+    if _lost(error):
+        return DatabaseUnreachable(reason)
+    return DatabaseUnwilling(reason) if _passing(error) else error
+
+
+def _lost(error: sa.exc.DBAPIError) -> bool:
+    state = _state(error)
+    if error.connection_invalidated or state is None:
+        return error.connection_invalidated or isinstance(error, sa.exc.OperationalError)
+    return state[:2] in LOST_CLASSES or state in LOST_STATES
+
+
+def _passing(error: sa.exc.DBAPIError) -> bool:
+    state = _state(error) or ""
+    return state[:2] in PASSING_CLASSES or state in PASSING_STATES
 
 
 def _state(error: sa.exc.DBAPIError) -> str | None:
@@ -248,7 +284,11 @@ def _sqlite_engine(url: sa.URL, connections: int, *, read_only: bool) -> sa.Engi
 
 def _postgresql_engine(url: sa.URL, connections: int, *, read_only: bool) -> sa.Engine:
     # Whatever the server's own setting: an answer means that the commit is on disk.
-    settings = {"synchronous_commit": "on", "timezone": "UTC"}
+    settings = {
+        "synchronous_commit": "on",
+        "timezone": "UTC",
+        "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION * 1000:.0f}",
+    }
     if read_only:
         settings["default_transaction_read_only"] = "on"
     try:

@@ -96,14 +96,7 @@ class SQLiteDatabase(Database):
 
     async def run_reading(self, function: Callable[[UnitOfWork], T]) -> T:
         """Run on a connection that sees one moment and cannot write."""
-
-        def read() -> T:
-            with self._reading.connect() as connection, connection.begin() as transaction:
-                result = function(UnitOfWork(connection, self.clock()))
-                transaction.rollback()
-            return result
-
-        return await self._loop.run_in_executor(self._readers, read)
+        return await self._loop.run_in_executor(self._readers, self._read, function)
 
     async def aclose(self) -> None:
         """Commit what waits, then close."""
@@ -114,6 +107,15 @@ class SQLiteDatabase(Database):
         await asyncio.to_thread(self._readers.shutdown)
         self._reading.dispose()
         self._writing.dispose()
+
+    def _read(self, function: Callable[[UnitOfWork], T]) -> T:
+        try:
+            with self._reading.connect() as connection, connection.begin() as transaction:
+                result = function(UnitOfWork(connection, self.clock()))
+                transaction.rollback()
+        except sa.exc.DBAPIError as error:
+            raise translated(error) from error
+        return result
 
     def _write_until_closed(self) -> None:
         with self._writing.connect() as connection:

@@ -1,15 +1,17 @@
 """What only a database shared by several servers can do to a transaction."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 
 import pytest
 import sqlalchemy as sa
 
-from debusine.db import bell
-from debusine.db.engine import DatabaseUnreachable, normal_url
+from debusine.db import bell, engine
+from debusine.db.engine import DatabaseUnreachable, DatabaseUnwilling, normal_url
 from debusine.db.postgresql import PostgreSQLDatabase
 from debusine.db.unit_of_work import UnitOfWork
+from debusine.domain.errors import Unavailable
 from debusine.domain.events import ChangedElsewhere, Event, WorkerChanged
 from tests.postgresql import PostgreSQLServer
 
@@ -64,6 +66,113 @@ async def test_a_fault_that_stays_ends_with_an_error_after_a_few_runs(database: 
     with pytest.raises(DatabaseUnreachable):
         await database.write(function)
     assert function.runs == 5
+
+
+def raising(state: str) -> str:
+    """What makes PostgreSQL say that something of this state has happened."""
+    return f"DO $$ BEGIN RAISE EXCEPTION 'so it is' USING ERRCODE = '{state}'; END $$"
+
+
+@pytest.mark.parametrize(
+    ("state", "kind"),
+    [
+        ("40001", DatabaseUnwilling),  # serialization failure
+        ("40P01", DatabaseUnwilling),  # deadlock
+        ("53200", DatabaseUnwilling),  # out of memory
+        ("53300", DatabaseUnwilling),  # too many connections
+        ("55P03", DatabaseUnwilling),  # a lock could not be had
+        ("57014", DatabaseUnwilling),  # cancelled by the operator, or by a time limit
+        ("58030", DatabaseUnwilling),  # input/output error
+        ("08006", DatabaseUnreachable),  # the connection failed
+        ("25P03", DatabaseUnreachable),  # idle in a transaction for too long
+        ("57P01", DatabaseUnreachable),  # shut down by the operator
+        ("57P03", DatabaseUnreachable),  # it is just starting
+    ],
+)
+async def test_what_passes_and_is_no_fault_of_ours_is_called_unavailable(
+    database: PostgreSQLDatabase, state: str, kind: type[Unavailable]
+) -> None:
+    for run in (database.write, database.read):
+        with pytest.raises(kind) as caught:
+            await run(lambda uow: uow.connection.execute(sa.text(raising(state))))
+        assert caught.value.detail == "so it is"
+
+
+async def test_a_database_that_is_only_read_is_unavailable_for_changes(database: PostgreSQLDatabase) -> None:
+    def change(uow: UnitOfWork) -> None:
+        uow.connection.execute(sa.text("SET TRANSACTION READ ONLY"))
+        uow.file_stores.insert(name="store", backend="local", configuration={})
+
+    with pytest.raises(DatabaseUnwilling, match="read-only"):
+        await database.write(change)
+
+
+async def test_an_error_of_the_statement_stays_what_it_is(database: PostgreSQLDatabase) -> None:
+    with pytest.raises(sa.exc.DataError):
+        await database.write(lambda uow: uow.connection.execute(sa.text("SELECT 1 / 0")))
+
+
+async def test_who_may_not_connect_any_more_hears_that_the_database_is_unreachable(
+    postgresql_server: PostgreSQLServer, postgresql_template: str
+) -> None:
+    url = postgresql_server.create_database(template=postgresql_template)
+    admin = PostgreSQLDatabase(normal_url(postgresql_server.url("postgres")))
+    database = PostgreSQLDatabase(normal_url(f"{url}&connect_timeout=2"))
+    name = sa.make_url(url).database
+    await admin.write(lambda uow: uow.connection.execute(sa.text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")))
+    for run in (database.write, database.read):
+        with pytest.raises(DatabaseUnreachable):
+            await run(lambda uow: uow.file_stores.all())
+    await database.aclose()
+    await admin.aclose()
+    postgresql_server.drop_database(url)
+
+
+async def test_a_frozen_server_holds_nobody_back_for_longer_than_a_minute(database: PostgreSQLDatabase) -> None:
+    setting = await database.write(
+        lambda uow: uow.connection.execute(sa.text("SHOW idle_in_transaction_session_timeout")).scalar()
+    )
+
+    assert setting == "1min"
+
+
+async def test_what_a_frozen_server_had_begun_is_undone_and_done_again_when_it_goes_on(
+    postgresql_server: PostgreSQLServer, postgresql_template: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = normal_url(postgresql_server.create_database(template=postgresql_template))
+    monkeypatch.setattr(engine, "IDLE_IN_TRANSACTION", 0.05)
+    frozen = PostgreSQLDatabase(url)
+    monkeypatch.undo()
+    other = PostgreSQLDatabase(url)
+    completing, thawed = asyncio.Event(), threading.Event()
+    loop, runs = asyncio.get_running_loop(), []
+
+    def complete(uow: UnitOfWork) -> int:
+        uow.completions.moment(uow.now)
+        runs.append(uow.now)
+        if len(runs) == 1:
+            loop.call_soon_threadsafe(completing.set)
+            assert thawed.wait(PATIENCE)
+        return uow.file_stores.insert(name="store", backend="local", configuration={}).id
+
+    writing = asyncio.create_task(frozen.write(complete))
+    await completing.wait()
+    async with asyncio.timeout(PATIENCE):
+        while await other.read(announcements):
+            await asyncio.sleep(0.01)
+    thawed.set()
+
+    assert await writing
+    assert len(runs) == 2
+    await frozen.aclose()
+    await other.aclose()
+
+
+def announcements(uow: UnitOfWork) -> int:
+    """How many transactions hold back what watchers are told."""
+    held = "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database"
+    here = "locktype = 'advisory' AND datname = current_database()"
+    return int(uow.connection.execute(sa.text(f"{held} WHERE {here}")).scalar_one())
 
 
 async def test_a_commit_that_nobody_answered_is_an_unreachable_database(database: PostgreSQLDatabase) -> None:
