@@ -49,6 +49,7 @@ async def get_metrics(request: web.Request) -> web.Response:
         traffic=app[TRAFFIC].copy(),
         stores=dict(app[STORES].health),
         longest_stall=app[STALLS].take_longest(),
+        delays=app[STALLS].delays.copy(),
         commits=app[DATABASE].commits,
         committed=app[DATABASE].committed,
         database="sqlite" if app[SETTINGS].database is None else "postgresql",
@@ -90,6 +91,8 @@ class Snapshot(Collector):
     stores: Mapping[str, str]
     #: Seconds.
     longest_stall: float
+    #: How late the event loop was, each time somebody looked.
+    delays: Durations
     commits: int
     committed: int
     database: str
@@ -137,9 +140,12 @@ class Snapshot(Collector):
             stores.add_metric((name,), float(health == "ok"))
         yield stores
         yield _gauge(
-            "debusine_loop_longest_stall_seconds",
+            "debusine_event_loop_longest_stall_seconds",
             "The longest stall since metrics were last asked.",
             self.longest_stall,
+        )
+        yield _histogram(
+            "debusine_event_loop_delay_seconds", "How late the event loop was, a hundred times a second.", self.delays
         )
         yield _counter("debusine_database_commits", "Commits of this server.", self.commits)
         yield _counter("debusine_database_transactions", "Transactions in these commits.", self.committed)

@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from debusine.domain.notifications import OutboxState
 from debusine.domain.work_requests import Status
 from debusine.server.metrics import Snapshot
-from debusine.server.traffic import Traffic
+from debusine.server.traffic import Durations, Traffic
 from debusine.services.figures import Figures
 from tests.meta.test_layout import CHECKOUT
 
@@ -35,6 +35,7 @@ def text() -> str:
         traffic=traffic,
         stores={"Default": "ok"},
         longest_stall=0.0,
+        delays=Durations(),
         commits=1,
         committed=1,
         database="sqlite",
