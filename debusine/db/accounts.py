@@ -8,6 +8,7 @@ import attrs
 import sqlalchemy as sa
 
 from debusine.db import tables
+from debusine.db.batches import batches
 from debusine.db.repository import Repository
 from debusine.domain.accounts import Subject, Token, User
 from debusine.domain.secrets import key_hash
@@ -75,7 +76,8 @@ class TokenRepository(Repository[Token]):
 
     def valid_among(self, tokens: Collection[int], *, at: datetime) -> frozenset[int]:
         """Those of some tokens that open something at a moment."""
-        return frozenset(self.connection.execute(_VALID_AMONG, {"tokens": list(tokens), "at": at}).scalars())
+        found = (self.connection.execute(_VALID_AMONG, {"tokens": batch, "at": at}) for batch in batches(tokens))
+        return frozenset(token for rows in found for token in rows.scalars())
 
     def note_seen(self, tokens: Collection[int], at: datetime, unless_since: datetime) -> None:
         """Record that tokens were used, unless that is known well enough already."""

@@ -43,12 +43,13 @@ class ArtifactRepository(Repository[Artifact]):
         self.connection.execute(_ATTACH, {"work_request": work_request, "attempt": attempt})
 
     def attached_to(self, work_requests: Collection[int]) -> dict[int, list[int]]:
-        """Work request → the ids of its artifacts, ascending; in one statement for all of them."""
+        """Work request → the ids of its artifacts, ascending; in one statement for a page of them."""
         maker = self.table.c.created_by_work_request
-        statement = sa.select(maker, self.table.c.id).where(maker.in_(work_requests), self.table.c.attached)
         found: dict[int, list[int]] = {work_request: [] for work_request in work_requests}
-        for work_request, artifact in self.connection.execute(statement.order_by(self.table.c.id)):
-            found[work_request].append(artifact)
+        for batch in batches(found):
+            statement = sa.select(maker, self.table.c.id).where(maker.in_(batch), self.table.c.attached)
+            for work_request, artifact in self.connection.execute(statement.order_by(self.table.c.id)):
+                found[work_request].append(artifact)
         return found
 
     def expired(self, at: datetime) -> Sequence[Artifact]:

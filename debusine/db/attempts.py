@@ -6,6 +6,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from debusine.db import tables
+from debusine.db.batches import batches
 from debusine.db.repository import Repository
 from debusine.domain.work_requests import Attempt
 
@@ -48,12 +49,14 @@ class AttemptRepository(Repository[Attempt]):
 
     def over_and_unreleased_of(self, workers: Collection[int]) -> Sequence[Attempt]:
         """The attempts that have ended without some workers' knowledge: they may still be busy with them."""
-        return self._all(_OVER_AND_UNRELEASED_OF, {"workers": list(workers)})
+        return [
+            attempt for batch in batches(workers) for attempt in self._all(_OVER_AND_UNRELEASED_OF, {"workers": batch})
+        ]
 
     def release(self, attempts: Collection[int], at: datetime) -> None:
         """Note that their worker does nothing more for some attempts."""
-        if attempts:
-            released = sa.update(_attempts).where(UNRELEASED, _attempts.c.id.in_(attempts)).values(released_at=at)
+        for batch in batches(sorted(attempts)):
+            released = sa.update(_attempts).where(UNRELEASED, _attempts.c.id.in_(batch)).values(released_at=at)
             self.connection.execute(released)
 
 

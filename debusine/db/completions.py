@@ -10,6 +10,7 @@ will ever be committed among it.
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from attrs import frozen
@@ -67,7 +68,7 @@ class CompletionRepository:
         moment, id_ = after
         completed_at = _requests.c.completed_at
         rows = self.connection.execute(
-            sa.select(*columns, _told_in(workspaces).label("wanted"))
+            sa.select(*columns)
             .where(_COMPLETED, completed_at >= moment, (completed_at > moment) | (_requests.c.id > id_))
             .where(completed_at <= until)
             .order_by(completed_at, _requests.c.id)
@@ -76,19 +77,20 @@ class CompletionRepository:
         found = [
             Completion(work_request=row.id, workspace=row.workspace, completed_at=row.completed_at, result=row.result)
             for row in rows
-            if row.wanted
+            if _told(row, workspaces)
         ]
         return found, (rows[-1].completed_at, rows[-1].id) if len(rows) == limit else None
 
     def several_at(self, moment: datetime, *, workspaces: Collection[int] | None) -> bool:
         """Whether more than one of those that ``page`` finds was completed at exactly this moment."""
-        here = (_COMPLETED, _requests.c.completed_at == moment, _told_in(workspaces))
-        return len(self.connection.execute(sa.select(_requests.c.id).where(*here).limit(2)).all()) > 1
+        here = _COMPLETED, _requests.c.completed_at == moment
+        rows = self.connection.execute(sa.select(_requests.c.workspace, _requests.c.result).where(*here))
+        return sum(_told(row, workspaces) for row in rows) > 1
 
 
-def _told_in(workspaces: Collection[int] | None) -> sa.ColumnElement[bool]:
-    told = _requests.c.result.in_(TOLD)
-    return told if workspaces is None else told & _requests.c.workspace.in_(workspaces)
+def _told(row: Any, workspaces: Collection[int] | None) -> bool:
+    # Not by the statement, which would have as many parameters as there are workspaces.
+    return row.result in TOLD and (workspaces is None or row.workspace in workspaces)
 
 
 _LATEST = (

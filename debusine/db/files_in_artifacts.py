@@ -62,9 +62,11 @@ class FileInArtifactRepository(Repository[FileInArtifact]):
 
     def incomplete(self, artifacts: Collection[int]) -> set[int]:
         """Those of these artifacts of which bytes are missing."""
-        columns = self.table.c
-        statement = sa.select(columns.artifact).where(columns.artifact.in_(artifacts), sa.not_(columns.complete))
-        return set(self.connection.execute(statement.distinct()).scalars())
+        artifact, found = self.table.c.artifact, set[int]()
+        for batch in batches(artifacts):
+            missing = sa.select(artifact).where(artifact.in_(batch), sa.not_(self.table.c.complete)).distinct()
+            found.update(self.connection.execute(missing).scalars())
+        return found
 
     def count(self, artifacts: Collection[int]) -> int:
         """How many files these artifacts have together."""
@@ -73,12 +75,13 @@ class FileInArtifactRepository(Repository[FileInArtifact]):
         return sum(self.connection.execute(statement).scalar_one() for statement in batched)
 
     def sizes(self, artifacts: Collection[int]) -> dict[int, dict[str, int]]:
-        """Artifact → path → size in bytes; in one statement for all of them."""
+        """Artifact → path → size in bytes; in one statement for some hundreds of them."""
         statement = sa.select(_places.c.artifact, _places.c.path, _files.c.size)
-        statement = statement.join(_files, _files.c.id == _places.c.file).where(_places.c.artifact.in_(artifacts))
+        statement = statement.join(_files, _files.c.id == _places.c.file).order_by(_places.c.path)
         found: dict[int, dict[str, int]] = {artifact: {} for artifact in artifacts}
-        for artifact, path, size in self.connection.execute(statement.order_by(_places.c.path)):
-            found[artifact][path] = size
+        for batch in batches(found):
+            for artifact, path, size in self.connection.execute(statement.where(_places.c.artifact.in_(batch))):
+                found[artifact][path] = size
         return found
 
     def upload_target(self, artifact: Artifact, path: ArtifactPath) -> UploadTarget:

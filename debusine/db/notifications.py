@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from attrs import evolve
 
 from debusine.db import tables
+from debusine.db.batches import batches
 from debusine.db.repository import Repository
 from debusine.domain.notifications import Delivery, DeliveryOutcome, NotificationChannel, OutboxEntry, OutboxState
 
@@ -27,7 +28,8 @@ class ChannelRepository(Repository[NotificationChannel]):
 
     def with_names(self, names: Collection[str]) -> Sequence[NotificationChannel]:
         """Those of these channels that exist, by name."""
-        return self._all(self._select().where(self.table.c.name.in_(names)).order_by(self.table.c.name))
+        found = (self._all(self._select().where(self.table.c.name.in_(batch))) for batch in batches(sorted(names)))
+        return [channel for channels in found for channel in sorted(channels, key=lambda channel: channel.name)]
 
     def by_name(self, name: str) -> NotificationChannel | None:
         """The channel of this name."""
@@ -114,9 +116,10 @@ class DeliveryRepository(Repository[Delivery]):
 
     def lose(self, entries: Collection[int], *, at: datetime) -> None:
         """Note that the servers that tried these have not come to an end."""
-        open_ = _deliveries.c.entry.in_(entries), _deliveries.c.outcome.is_(None)
-        statement = sa.update(_deliveries).where(*open_)
-        self.connection.execute(statement.values(outcome=DeliveryOutcome.LOST, ended_at=at))
+        for batch in batches(sorted(entries)):
+            open_ = _deliveries.c.entry.in_(batch), _deliveries.c.outcome.is_(None)
+            statement = sa.update(_deliveries).where(*open_)
+            self.connection.execute(statement.values(outcome=DeliveryOutcome.LOST, ended_at=at))
 
 
 def _due(methods: Collection[str], *, at: datetime, now: datetime) -> sa.Select[Any]:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from attrs import frozen
 
 from debusine.db import tables
+from debusine.db.batches import batches
 from debusine.db.engine import insert_or_ignore
 from debusine.db.types import Id, Instant
 from debusine.domain.demands import Demand
@@ -56,7 +57,7 @@ class QueueRepository:
 
     def heads(self, demands: Collection[int]) -> Sequence[Head]:
         """The first work request of each queue of some demands."""
-        return self._heads(HEADS, {"demands": list(demands)}) if demands else []
+        return [head for batch in batches(demands) for head in self._heads(HEADS, {"demands": batch})]
 
     def next_head(self, demand: int, workspace: int) -> Head | None:
         """The first work request of one queue; None: nothing waits in it."""

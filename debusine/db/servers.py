@@ -7,6 +7,7 @@ from typing import cast
 import sqlalchemy as sa
 
 from debusine.db import tables
+from debusine.db.batches import batches
 from debusine.db.repository import Repository
 from debusine.db.types import Instant
 from debusine.domain.servers import Server
@@ -39,4 +40,5 @@ class ServerRepository(Repository[Server]):
 
     def forget(self, servers: Collection[int]) -> None:
         """Remove servers; nobody's socket is with them any more."""
-        self.connection.execute(sa.delete(self.table).where(self.table.c.id.in_(servers)))
+        for batch in batches(servers):
+            self.connection.execute(sa.delete(self.table).where(self.table.c.id.in_(batch)))

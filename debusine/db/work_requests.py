@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from attrs import frozen
 
 from debusine.db import tables
+from debusine.db.batches import batches
 from debusine.db.repository import Repository
 from debusine.db.types import Id
 from debusine.domain.work_requests import Status, WorkRequest
@@ -74,10 +75,8 @@ class WorkRequestRepository(Repository[WorkRequest]):
 
     def unfetched(self, workers: Collection[int]) -> frozenset[int]:
         """Which of these workers have an assignment that they have not fetched."""
-        statement = sa.select(_requests.c.worker).where(
-            IN_HAND, _requests.c.status == Status.PENDING, _requests.c.worker.in_(workers)
-        )
-        return frozenset(self.connection.execute(statement).scalars())
+        assigned = sa.select(_requests.c.worker).where(IN_HAND, _requests.c.status == Status.PENDING)
+        return self._found_among(workers, assigned, _requests.c.worker)
 
     def waiting(self, id_: int) -> WorkRequest | None:
         """A work request, locked, that no worker is reserved for; None: it is not that any more, or just changes."""
@@ -108,7 +107,8 @@ class WorkRequestRepository(Repository[WorkRequest]):
 
     def superseding(self, ids: Collection[int]) -> Mapping[int, int]:
         """Of some work requests those that were tried again → by which one."""
-        return dict(self.connection.execute(_SUPERSEDING, {"ids": list(ids)}).all()) if ids else {}
+        found = (self.connection.execute(_SUPERSEDING, {"ids": batch}) for batch in batches(ids))
+        return {old: new for rows in found for old, new in rows}
 
     def put_in_place(self, new: int, *, of: int) -> None:
         """Have a work request wait for what another one waited for, and the others wait for it."""
@@ -125,14 +125,15 @@ class WorkRequestRepository(Repository[WorkRequest]):
         return [dependent for dependent in dependents if dependent.id not in held_back]
 
     def _held_back(self, ids: Collection[int]) -> frozenset[int]:
-        if not ids:
-            return frozenset()
-        statement = (
-            sa.select(_dependencies.c.work_request)
-            .join(_requests, _requests.c.id == _dependencies.c.depends_on)
-            .where(_dependencies.c.work_request.in_(ids), _requests.c.status != Status.COMPLETED)
+        dependents = sa.select(_dependencies.c.work_request)
+        unfinished = dependents.join(_requests, _requests.c.id == _dependencies.c.depends_on).where(
+            _requests.c.status != Status.COMPLETED
         )
-        return frozenset(self.connection.execute(statement).scalars())
+        return self._found_among(ids, unfinished, _dependencies.c.work_request)
+
+    def _found_among(self, ids: Collection[int], statement: sa.Select[Any], column: sa.Column[Any]) -> frozenset[int]:
+        found = (self.connection.execute(statement.where(column.in_(batch))) for batch in batches(ids))
+        return frozenset(id_ for rows in found for id_ in rows.scalars())
 
     def _with_status(self, status: Status, worker: int | None = None) -> sa.Select[Any]:
         statement = self._select().where(_requests.c.status == status).order_by(_requests.c.created_at, _requests.c.id)

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from debusine.db import tables
 from debusine.db.attempts import UNRELEASED
+from debusine.db.batches import batches
 from debusine.db.engine import insert_or_ignore, writers_meet
 from debusine.db.repository import Overtaken, Repository
 from debusine.db.work_requests import IN_HAND
@@ -53,7 +54,8 @@ class WorkerRepository(Repository[Worker]):
 
     def names(self, ids: Collection[int]) -> Mapping[int, str]:
         """The names of some workers, by id."""
-        return dict(self.connection.execute(_NAMES, {"ids": list(ids)}).all()) if ids else {}
+        found = (self.connection.execute(_NAMES, {"ids": batch}) for batch in batches(ids))
+        return {worker: name for rows in found for worker, name in rows}
 
     def all(self) -> Sequence[Worker]:
         """Every worker, by name."""
@@ -65,7 +67,8 @@ class WorkerRepository(Repository[Worker]):
 
     def admitted(self, workers: Collection[int], *, at: datetime) -> Mapping[int, int]:
         """Those of some workers whose tokens are good: worker → number of its newest connection."""
-        return dict(self.connection.execute(_ADMITTED, {"workers": list(workers), "at": at}).all())
+        found = (self.connection.execute(_ADMITTED, {"workers": batch, "at": at}) for batch in batches(workers))
+        return {worker: connection for rows in found for worker, connection in rows}
 
     def connections_of(self, server: int) -> Mapping[int, int]:
         """Worker → number of its connection, of those whose socket a server holds."""
@@ -80,14 +83,15 @@ class WorkerRepository(Repository[Worker]):
         if not writers_meet(self.connection):
             return workers
         # Locked first, asked afterwards: so what the last one who kept them has assigned is seen.
-        ids = {"workers": [worker.id for worker in workers]}
-        kept = frozenset(self.connection.execute(_KEEP, ids).scalars())
+        ids = sorted(worker.id for worker in workers)  # in one order: two servers never wait for each other
+        kept = {id_ for batch in batches(ids) for id_ in self.connection.execute(_KEEP, {"workers": batch}).scalars()}
         return [worker for worker in self.waiting_for_work_request(at=at) if worker.id in kept]
 
     def forget_connections(self, servers: Collection[int]) -> None:
         """Mark the workers disconnected whose sockets some servers held."""
-        gone = sa.update(_workers).where(_workers.c.server.in_(servers))
-        self.connection.execute(gone.values(connected_at=None, server=None))
+        for batch in batches(servers):
+            gone = sa.update(_workers).where(_workers.c.server.in_(batch))
+            self.connection.execute(gone.values(connected_at=None, server=None))
 
     def _free_name(self, slug: str) -> str:
         statement = sa.select(_workers.c.name).where(_workers.c.name.startswith(slug, autoescape=True))

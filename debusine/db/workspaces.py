@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from attrs import evolve
 
 from debusine.db import tables
+from debusine.db.batches import batches
 from debusine.db.repository import Repository
 from debusine.domain.files import File
 from debusine.domain.workspaces import DEFAULT_WORKSPACE, Workspace
@@ -48,7 +49,8 @@ class WorkspaceRepository(Repository[Workspace]):
 
     def names(self, ids: Collection[int]) -> Mapping[int, str]:
         """The names of some workspaces, by id."""
-        return dict(self.connection.execute(_NAMES, {"ids": list(ids)}).all())
+        found = (self.connection.execute(_NAMES, {"ids": batch}) for batch in batches(ids))
+        return {workspace: name for rows in found for workspace, name in rows}
 
     def is_file_in_workspace(self, workspace: Workspace, file: File) -> bool:
         """Whether one of the workspace's stores keeps the file."""
