@@ -1,6 +1,7 @@
 """A key that people put into the strangest places appears in no log, database, answer, metric or list of processes."""
 
 import re
+import secrets
 import socket
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,8 +15,9 @@ from debusine.server.route import path_of
 from debusine.server.routes import ROUTES
 from tests.cli.processes import Server, run, running_server
 
-#: What the server can take for a key: one of its own, and one that a foreign worker has made up.
-FOREIGN_KEY = "OnceUponATime4711"
+#: What the server can take for a key beside its own: one that a foreign worker has made up.
+#: What is random comes first: whoever looks for a part of it on the whole machine finds nobody else's.
+FOREIGN_KEY = f"{secrets.token_hex(8)}OnceUponATime"
 
 
 @frozen
@@ -124,9 +126,17 @@ def talk(server: Server, head: str, body: bytes) -> bytes:
 
 
 def _processes(server: int) -> str:
-    """What ``ps`` shows of every process of ours, and what the server was given as its environment."""
-    lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.parent.name != "self"]
-    return b"".join([*lines, Path(f"/proc/{server}/environ").read_bytes()]).decode(errors="replace")
+    """What ``ps`` shows of every process of the machine, and what the server was given as its environment."""
+    lines = [_command_line(process) for process in Path("/proc").glob("[0-9]*")]
+    return b"\n".join([*lines, Path(f"/proc/{server}/environ").read_bytes()]).decode(errors="replace")
+
+
+def _command_line(process: Path) -> bytes:
+    """What a process was started with; nothing if it has ended meanwhile, as those of other tests do."""
+    try:
+        return (process / "cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def _files(data_dir: Path) -> bytes:
