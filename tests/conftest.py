@@ -12,6 +12,7 @@ from debusine.db.database import Database
 from debusine.db.engine import sqlite_url
 from debusine.db.open import open_database
 from debusine.db.schema import migrate
+from tests.ordering import in_order
 from tests.ports import reserved_port
 from tests.postgresql import CannotStartPostgreSQL, PostgreSQLServer, running_postgresql
 
@@ -20,13 +21,18 @@ settings.register_profile("debusine", deadline=None)
 settings.load_profile("debusine")
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest, and keep a file's tests together when several run at a time."""
-    items.sort(key=lambda item: item.get_closest_marker("build") is None)
-    for item in items:
-        group = "builds" if item.get_closest_marker("build") else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
+    """Begin with what takes longest."""
+    items[:] = in_order(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Keep the tests of a file together when several run at a time."""
+    from tests.scheduling import FileScheduling  # it may be missing
+
+    return FileScheduling(config, log)
 
 
 @pytest.fixture(scope="session")
