@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -10,7 +11,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
-from debusine.config import Settings
+from debusine.config import Limits, Settings
 from debusine.server.openapi import describe
 from debusine.server.route import Route, path_of
 from debusine.server.routes import ROUTES
@@ -39,7 +40,7 @@ def check_answer(
 
 def contract(settings: Settings) -> "Contract":
     """What a server with these settings promises."""
-    return _contract(orjson.dumps(describe(ROUTES, settings)))
+    return _contract(settings.limits, settings.scope)
 
 
 class Contract:
@@ -63,8 +64,10 @@ class Contract:
 
 
 @lru_cache(maxsize=8)
-def _contract(description: bytes) -> Contract:
-    return Contract(orjson.loads(description))
+def _contract(limits: Limits, scope: str) -> Contract:
+    # Made of nothing else, so that two servers with the same of these make the same promises.
+    settings = Settings(data_dir=Path(), limits=limits, scope=scope)
+    return Contract(orjson.loads(orjson.dumps(describe(ROUTES, settings))))
 
 
 def _difference(contract: Contract, route: Route, status: int, headers: Mapping[str, str], body: bytes) -> str | None:
