@@ -8,7 +8,7 @@ import pytest
 from tests.foreign.processes import ForeignClient
 from tests.postgresql import PostgreSQLServer
 from tests.wire.api import Api
-from tests.wire.server import Server, running_server
+from tests.wire.server import Server, running_on_postgresql, running_server
 
 #: Who is gone for this long is lost, so that a test need not wait.
 CONFIGURATION = (
@@ -24,17 +24,24 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    """The server of the session; a test that kills it starts it again."""
-    if request.param == "sqlite":
-        with running_server(configuration=CONFIGURATION) as server:
-            yield server
-        return
-    databases: PostgreSQLServer = request.getfixturevalue("postgresql_server")
-    url = databases.create_database(template=request.getfixturevalue("postgresql_template"))
-    with running_server(url, configuration=CONFIGURATION) as server:
+def on_sqlite() -> Iterator[Server]:
+    """One server for all tests that want it on SQLite."""
+    with running_server(configuration=CONFIGURATION) as server:
         yield server
-    databases.drop_database(url)
+
+
+@pytest.fixture(scope="session")
+def on_postgresql(postgresql_server: PostgreSQLServer, postgresql_template: str) -> Iterator[Server]:
+    """One server for all tests that want it on PostgreSQL."""
+    with running_on_postgresql(postgresql_server, postgresql_template, CONFIGURATION) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest) -> Server:
+    """The server on one of the databases; a test that kills it starts it again."""
+    found: Server = request.getfixturevalue(f"on_{request.param}")
+    return found
 
 
 @pytest.fixture

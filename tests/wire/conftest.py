@@ -7,7 +7,7 @@ import pytest
 from tests.postgresql import PostgreSQLServer
 from tests.wire.api import Api
 from tests.wire.mail import MailSink
-from tests.wire.server import CONFIGURATION, Server, new_name, running_server
+from tests.wire.server import CONFIGURATION, Server, new_name, running_on_postgresql, running_server
 from tests.wire.workers import HandWorker, connected
 
 
@@ -28,18 +28,32 @@ def mail() -> Iterator[MailSink]:
 
 
 @pytest.fixture(scope="session")
-def server(request: pytest.FixtureRequest, mail: MailSink) -> Iterator[Server]:
-    """The server of the session; tests share it, and make what they need."""
-    options = f'[notifications.email.options]\nserver = "127.0.0.1"\nport = {mail.port}\ntls = "none"\n'
-    if request.param == "sqlite":
-        with running_server(configuration=CONFIGURATION + options) as server:
-            yield server
-        return
-    databases: PostgreSQLServer = request.getfixturevalue("postgresql_server")
-    url = databases.create_database(template=request.getfixturevalue("postgresql_template"))
-    with running_server(url, CONFIGURATION + options) as server:
+def configuration(mail: MailSink) -> str:
+    """What the servers are told."""
+    return f'{CONFIGURATION}[notifications.email.options]\nserver = "127.0.0.1"\nport = {mail.port}\ntls = "none"\n'
+
+
+@pytest.fixture(scope="session")
+def on_sqlite(configuration: str) -> Iterator[Server]:
+    """One server for all tests that want it on SQLite."""
+    with running_server(configuration=configuration) as server:
         yield server
-    databases.drop_database(url)
+
+
+@pytest.fixture(scope="session")
+def on_postgresql(
+    postgresql_server: PostgreSQLServer, postgresql_template: str, configuration: str
+) -> Iterator[Server]:
+    """One server for all tests that want it on PostgreSQL."""
+    with running_on_postgresql(postgresql_server, postgresql_template, configuration) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest) -> Server:
+    """The server on one of the databases; tests share it, and make what they need."""
+    found: Server = request.getfixturevalue(f"on_{request.param}")
+    return found
 
 
 @pytest.fixture(scope="session")
