@@ -6,7 +6,6 @@ import secrets
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +16,12 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
+from tests.places import place
+
 OWNER = "debusine"
 START_TIMEOUT = 30.0
+#: Bytes that the databases of a run do not fill.
+ROOM = 2 << 30
 
 
 class CannotStartPostgreSQL(Exception):
@@ -31,10 +34,12 @@ class CannotStartPostgreSQL(Exception):
 class PostgreSQLServer:
     """One server process that listens on a unix socket only."""
 
-    def __init__(self, programs: Path, account: str | None, home: Path, *, fsync: bool = False) -> None:
+    def __init__(self, programs: Path, account: str | None, home: Path, data: Path, *, fsync: bool = False) -> None:
         self.programs = programs
         self.account = account
+        #: Where its socket is.
         self.home = home
+        self.data = data
         self.fsync = fsync
         self._process: subprocess.Popen[bytes] | None = None
         self._kept: psycopg.Connection | None = None
@@ -71,7 +76,7 @@ class PostgreSQLServer:
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._as_account("postgres", "-D", str(self.home / "data"), *options),
+                self._as_account("postgres", "-D", str(self.data), *options),
                 cwd=self.home, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         self._wait_until_ready(self._process)
@@ -89,7 +94,7 @@ class PostgreSQLServer:
     def initialise(self) -> None:
         """Make the empty cluster."""
         arguments = ("--auth=trust", f"--username={OWNER}", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
-        command = self._as_account("initdb", "-D", str(self.home / "data"), *arguments)
+        command = self._as_account("initdb", "-D", str(self.data), *arguments)
         done = subprocess.run(command, cwd=self.home, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         if done.returncode:
             raise CannotStartPostgreSQL(f"initdb says {done.stderr.strip()!r}")
@@ -139,20 +144,26 @@ class PostgreSQLServer:
 def running_postgresql(*, fsync: bool = False) -> Iterator[PostgreSQLServer]:
     """A server with an empty cluster, gone with all its files when the block ends."""
     # Not pytest's tmp_path: the server's account must reach it, and a socket's path may have 107 bytes at most.
-    home = Path(tempfile.mkdtemp(prefix="debusine-pg-"))
-    try:
+    with place("pg") as home, place("pg-data", parent=None if fsync else memory()) as data:
         account = unprivileged_account()
         if account is not None:
             shutil.chown(home, account)
-        server = PostgreSQLServer(find_programs(home, account), account, home, fsync=fsync)
+            shutil.chown(data, account)
+        server = PostgreSQLServer(find_programs(home, account), account, home, data, fsync=fsync)
         server.initialise()
         server.start()
         try:
             yield server
         finally:
             server.stop()
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
+
+
+def memory() -> Path | None:
+    """Where files never reach a disk, if there is room: making a database means making three hundred files."""
+    directory = Path("/dev/shm")
+    if os.access(directory, os.W_OK) and shutil.disk_usage(directory).free > ROOM:
+        return directory
+    return None
 
 
 def as_account(account: str | None) -> list[str]:

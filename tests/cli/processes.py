@@ -13,6 +13,8 @@ from typing import IO
 
 from attrs import define
 
+from scripts.demo.programs import as_user
+
 BIN = Path(sys.executable).parent
 PATIENCE = 30.0
 #: Seconds until a program has stopped that was told to: five are promised, on a machine that has nothing else to do.
@@ -49,7 +51,7 @@ def running_server(data_dir: Path, *options: str, env: dict[str, str] | None = N
     """A server that answers; killed at the end if it still runs."""
     command = [str(BIN / "debusine-server"), "--data-dir", str(data_dir), "--listen", "127.0.0.1:0", *options]
     process = subprocess.Popen(
-        command,
+        [*as_user(None), *command],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

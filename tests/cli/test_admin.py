@@ -46,6 +46,8 @@ def admin(request: pytest.FixtureRequest, data_dir: Path) -> Iterator[Admin]:
 
 def test_the_operators_day(admin: Admin) -> None:
     assert "token create alice" in admin("user", "create", "alice", "--superuser").stdout
+    assert admin("user", "set", "alice", "--no-superuser").stdout == "The user alice is no superuser any more.\n"
+    assert admin("user", "set", "alice", "--superuser").stdout == "The user alice is a superuser now.\n"
     assert KEY.fullmatch(admin("token", "create", "alice").stdout)
     assert KEY.fullmatch(admin("worker", "create", "W1.Example.org").stdout)
     assert admin("worker", "create", "w1.example.org").exit_code == 0
@@ -70,6 +72,9 @@ def test_who_has_not_registered_yet_is_not_called_enabled(data_dir: Path) -> Non
 
     assert KEY.fullmatch(ask("worker", "create", "w1.example.org", "--activation"))
 
+    assert "not yet; its activation token is good for it" in ask("worker", "list")
+    listed = json.loads(ask("--json", "worker", "list"))
+    assert [(row["enabled"], row["registered_at"], row["activation"]) for row in listed] == [(False, None, "good")]
     assert ask("worker", "enable", "w1-example-org") == (
         "The worker w1-example-org has not registered yet; its activation token enables it then.\n"
     )
@@ -92,6 +97,7 @@ def test_a_refusal_is_one_sentence_with_what_to_do(admin: Admin) -> None:
 
 
 REFUSALS: list[tuple[tuple[str, ...], str]] = [
+    (("user", "set", "nobody", "--superuser"), "There is no user 'nobody'; make one with: debusine-admin user create"),
     (("token", "create", "nobody"), "There is no user 'nobody'; make one with: debusine-admin user create nobody"),
     (("token", "disable", "99"), "There is no token 99; see: debusine-admin token list"),
     (("worker", "enable", "w9"), "There is no worker 'w9'; see: debusine-admin worker list"),
@@ -103,11 +109,15 @@ REFUSALS: list[tuple[tuple[str, ...], str]] = [
 ]
 
 
-def test_a_change_of_nothing_is_refused() -> None:
-    done = run("debusine-admin", "workspace", "set", "System")
+@pytest.mark.parametrize(
+    ("noun", "name", "told"),
+    [("workspace", "System", "--public, --private or --store"), ("user", "alice", "--superuser or --no-superuser")],
+)
+def test_a_change_of_nothing_is_refused(noun: str, name: str, told: str) -> None:
+    done = run("debusine-admin", noun, "set", name)
 
     assert (done.returncode, done.stdout) == (2, "")
-    assert "--public, --private or --store" in done.stderr
+    assert told in done.stderr
 
 
 def test_only_the_owner_can_open_the_servers_socket(tmp_path: Path) -> None:

@@ -40,7 +40,8 @@ def test_the_life_of_a_channel(admin: Admin, tmp_path: Path) -> None:
     assert "from: farm@example.org; to: alice@example.org; subject: no. $work_request_id" in rows[1]
     assert json.loads(admin("--json", "channel", "list").stdout)[1]["data"]["to"] == ["bob@example.org"]
     assert admin("channel", "delete", "team").stdout == "The channel team was deleted.\n"
-    assert "There is no such notification." in admin("notification", "list", "--failed").stderr
+    assert admin("notification", "list").stderr == "There is no notification yet.\n"
+    assert admin("notification", "list", "--failed").stderr == "No notification was given up.\n"
 
 
 def test_a_refusal_is_one_sentence_with_what_to_do(admin: Admin, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import pytest
 import trustme
 from attrs import frozen
 
+from scripts.demo.programs import as_user
 from tests.cli.processes import Server, run, running_server
 from tests.meta.test_layout import CHECKOUT
 from tests.ports import reserved_port
@@ -70,7 +71,7 @@ def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Behind]:
         with reserved_port() as port:
             (place / "nginx.conf").write_text(AROUND.format(place=place, page=configuration(place, port, server)))
         assert NGINX is not None
-        process = subprocess.Popen([NGINX, "-c", str(place / "nginx.conf"), "-p", str(place)])
+        process = subprocess.Popen([*as_user(None), NGINX, "-c", str(place / "nginx.conf"), "-p", str(place)])
         try:
             yield Behind(server, f"https://localhost:{port}", key, trusted)
         finally:

@@ -8,7 +8,6 @@ import pwd
 import signal
 import socket
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 
 from debusine.cli.data_directory import NotWritable, locked
 from tests.cli.processes import PATIENCE, SOON, Server, run, running_server
+from tests.places import place
 from tests.postgresql import PostgreSQLServer
 
 
@@ -148,8 +148,7 @@ class TestBadInput:
         assert "file/data cannot be written: Not a directory; choose one with --data-dir" in line
 
     def test_the_data_directory_cannot_be_written(self) -> None:
-        with tempfile.TemporaryDirectory(prefix="debusine-test-") as name:  # not pytest's: others can go into this one
-            directory = Path(name)
+        with place("data") as directory:  # not pytest's: others can go into this one
             directory.chmod(0o555)
 
             with ordinary_user(), pytest.raises(NotWritable) as caught, locked(directory, "a test"):

@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from attrs import define, field
 from scripts.demo.machine import CHECKOUT, WORKER_USER
 from scripts.demo.programs import BIN, as_user, own_environment, write_private
 from tests.e2e.hold import write_plugin
+from tests.places import place
 from tests.ports import reserved_port
 
 T = TypeVar("T")
@@ -212,20 +212,15 @@ class Farm:
 def running_farm(directory: Path, configuration: str = "") -> Iterator[Farm]:
     """A farm with a server and a client; all its processes and files are gone when the block ends."""
     # Not below pytest's directory: the worker's user must reach its home.
-    public = Path(tempfile.mkdtemp(prefix="debusine-e2e-"))
-    public.chmod(0o755)
-    write_plugin(public / "plugins")
-    try:
-        with reserved_port() as port:
-            farm = Farm(directory, public, f"127.0.0.1:{port}", configuration)
-            try:
-                farm.start_server()
-                farm.prepare_client()
-                yield farm
-            finally:
-                farm.close()
-    finally:
-        shutil.rmtree(public, ignore_errors=True)
+    with place("e2e", mode=0o755) as public, reserved_port() as port:
+        write_plugin(public / "plugins")
+        farm = Farm(directory, public, f"127.0.0.1:{port}", configuration)
+        try:
+            farm.start_server()
+            farm.prepare_client()
+            yield farm
+        finally:
+            farm.close()
 
 
 def worker_user() -> str | None:

@@ -3,7 +3,6 @@
 import asyncio
 import secrets
 import sys
-import tempfile
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from tests.fuzz.checks import checked
 from tests.fuzz.description import explore
 from tests.fuzz.run import Findings, Fuzzer, problems_of
 from tests.fuzz.target import Target, running_target
+from tests.places import place
 from tests.postgresql import running_postgresql
 
 #: The part of the time for requests and frames by hand; schemathesis gets the rest.
@@ -37,9 +37,9 @@ def fuzz(kind: str, seconds: float, seed: int, number: int | None = None) -> lis
     """Fuzz one server, and return what was wrong with it."""
     click.echo(f"{kind}: seed {seed}, {seconds:.0f} seconds")
     postgresql = running_postgresql() if kind == "postgresql" else nullcontext()
-    with tempfile.TemporaryDirectory() as directory, postgresql as server:
+    with place("fuzz") as directory, postgresql as server:
         url = server.create_database() if server is not None else None
-        problems = asyncio.run(_fuzz(Path(directory), url, seconds, seed, number))
+        problems = asyncio.run(_fuzz(directory, url, seconds, seed, number))
     for problem in problems:
         click.echo(f"{kind}: {problem}")
     return problems

@@ -5,6 +5,7 @@ import sys
 from asyncio.subprocess import PIPE, STDOUT
 from pathlib import Path
 
+from scripts.demo.programs import as_user
 from tests.fuzz.target import Target
 
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
@@ -20,7 +21,7 @@ async def explore(target: Target, *, key: str, seconds: int, seed: int, director
         *(("--phases", "coverage,fuzzing", "--max-examples", "2") if brief else ("--continue-on-failure",)),
     ]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "schemathesis.cli", *arguments, stdout=PIPE, stderr=STDOUT, cwd=directory
+        *as_user(None), sys.executable, "-m", "schemathesis.cli", *arguments, stdout=PIPE, stderr=STDOUT, cwd=directory
     )
     said, _ = await process.communicate()
     return said.decode(errors="replace") if process.returncode else ""

@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from scripts.demo.programs import as_user
 from tests.farm import Farm
 from tests.server.filing import ARTIFACTS, described, file_url, filed, submission
 
@@ -119,7 +120,7 @@ async def browser_at(url: str, directory: Path) -> AsyncIterator[None]:
     options = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-popup-blocking", "--no-first-run")
     quiet: dict[str, Any] = {"stdout": asyncio.subprocess.DEVNULL, "stderr": asyncio.subprocess.DEVNULL}
     browser = await asyncio.create_subprocess_exec(
-        CHROMIUM, *options, "--remote-debugging-port=0", f"--user-data-dir={directory}/chromium", url,
+        *as_user(None), CHROMIUM, *options, "--remote-debugging-port=0", f"--user-data-dir={directory}/chromium", url,
         cwd=directory, start_new_session=True, **quiet,
     )  # fmt: skip
     try:

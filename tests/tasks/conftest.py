@@ -3,12 +3,12 @@
 import asyncio
 import contextlib
 import subprocess
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.places import place
 from tests.worker.fake_server import FakeArtifact, FakeServer, running_fake_server
 from tests.worker.program import WorkerProgram
 
@@ -22,10 +22,8 @@ def kept() -> dict[str, FakeArtifact]:
 @pytest.fixture(scope="module")
 def worker_home() -> Iterator[Path]:
     # Not below pytest's own directory, which is closed to other users.
-    home = Path(tempfile.mkdtemp(prefix="debusine-test-", dir="/var/tmp"))
-    home.chmod(0o711)
-    yield home
-    subprocess.run(["rm", "-rf", "--", str(home)], check=True)
+    with place("builds", mode=0o711, parent=Path("/var/tmp")) as home:
+        yield home
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ It runs after ``test_real_builds``, whose environment it takes over; alone it ha
 import json
 import os
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from scripts.demo.machine import Mirror, architecture, mirror
 from scripts.demo.source import pack_bundled
 from tests.e2e.farm import eventually
 from tests.foreign.processes import ForeignClient, ForeignWorker
+from tests.places import place
 from tests.wire.server import Server, running_server
 from tests.worker.fake_server import FakeArtifact
 from tests.worker.program import WorkerProgram
@@ -41,11 +41,17 @@ def client(server: Server, tmp_path: Path) -> ForeignClient:
 
 
 @pytest.fixture
-def worker(server: Server) -> Iterator[ForeignWorker]:
-    """The foreign worker as the user that workers are made for."""
+def home() -> Iterator[Path]:
     # Not below pytest's own directory, which is closed to other users.
-    home = Path(tempfile.mkdtemp(prefix="debusine-stranger-", dir="/var/tmp"))
-    home.chmod(0o711)
+    with place("stranger", mode=0o711, parent=Path("/var/tmp")) as directory:
+        home = directory / "home"
+        home.mkdir(mode=0o711)
+        yield home
+
+
+@pytest.fixture
+def worker(server: Server, home: Path) -> Iterator[ForeignWorker]:
+    """The foreign worker as the user that workers are made for."""
     program = WorkerProgram(home)
     program.give_away()
     done = subprocess.run(program.command("--check"), capture_output=True, text=True, check=False)
@@ -59,7 +65,6 @@ def worker(server: Server) -> Iterator[ForeignWorker]:
     if worker.alive:
         worker.stop()
     print(worker.log.read_text())
-    subprocess.run(["rm", "-rf", "--", str(home), str(worker.log)], check=True)
 
 
 @pytest.fixture

@@ -3,9 +3,7 @@
 import json
 import os
 import secrets
-import shutil
 import socket
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
@@ -16,6 +14,8 @@ from attrs import define
 
 from scripts.demo.programs import BIN
 from tests.e2e.farm import Program, eventually
+from tests.places import place
+from tests.postgresql import PostgreSQLServer
 from tests.wire.raw import PATIENCE
 
 #: What is repeated by the clock is repeated soon; and many a test comes with a key that opens nothing.
@@ -94,16 +94,26 @@ def new_name() -> str:
 def running_server(database: str | None = None, configuration: str = CONFIGURATION) -> Iterator[Server]:
     """A server on SQLite or on a database with empty tables; all its files are gone when the block ends."""
     # Not pytest's directory: the operator's socket needs a short name.
-    directory = Path(tempfile.mkdtemp(prefix="debusine-wire-"))
-    line = "" if database is None else f"database = {json.dumps(database)}\n"
-    server = Server(directory, line + configuration)
-    try:
-        server.start()
+    with place("wire") as directory:
+        line = "" if database is None else f"database = {json.dumps(database)}\n"
+        server = Server(directory, line + configuration)
+        try:
+            server.start()
+            yield server
+        finally:
+            if server.program is not None and server.program.process.poll() is None:
+                server.kill()
+
+
+@contextmanager
+def running_on_postgresql(
+    databases: PostgreSQLServer, template: str, configuration: str = CONFIGURATION
+) -> Iterator[Server]:
+    """A server on a new copy of the template, which is gone when the block ends."""
+    url = databases.create_database(template=template)
+    with running_server(url, configuration) as server:
         yield server
-    finally:
-        if server.program is not None and server.program.process.poll() is None:
-            server.kill()
-        shutil.rmtree(directory, ignore_errors=True)
+    databases.drop_database(url)
 
 
 class _Unix(HTTPConnection):

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.processes import SOON
+from tests.places import place
 from tests.worker.fake_server import FakeServer
 from tests.worker.program import WorkerProgram
 
@@ -20,9 +20,8 @@ NOBODY_THERE = "http://127.0.0.1:9/api"
 @pytest.fixture
 def program() -> Iterator[WorkerProgram]:
     # Not below pytest's own directory, which is closed to other users.
-    with tempfile.TemporaryDirectory(prefix="debusine-test-", dir="/var/tmp") as home:
-        Path(home).chmod(0o711)
-        yield WorkerProgram(Path(home))
+    with place("worker", mode=0o711, parent=Path("/var/tmp")) as home:
+        yield WorkerProgram(home)
 
 
 def configuration(program: WorkerProgram) -> Path:
