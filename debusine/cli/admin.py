@@ -82,12 +82,26 @@ def user() -> None:
 
 @user.command("create")
 @click.argument("name")
-@click.option("--superuser", is_flag=True, help="Let them administer the farm.")
+@click.option("--superuser", is_flag=True, help="Let them administer the farm and raise priorities.")
 @click.pass_obj
 def create_user(operator: Operator, name: str, superuser: bool) -> None:
     """Add a user."""
     made = operator.perform("user create", {"name": name, "superuser": superuser})
     operator.show(made, f"The user {name} was made. To give them a token: {PROGRAM} token create {name}")
+
+
+@user.command("set")
+@click.argument("name")
+@click.option(
+    "--superuser/--no-superuser", default=None, help="Whether they may administer the farm and raise priorities."
+)
+@click.pass_obj
+def set_user(operator: Operator, name: str, superuser: bool | None) -> None:
+    """Change a user; it holds from their next request on."""
+    if superuser is None:
+        raise click.UsageError("Say what to change: --superuser or --no-superuser.")
+    changed = operator.perform("user set", {"name": name, "superuser": superuser})
+    operator.show(changed, f"The user {name} is {'a superuser now' if superuser else 'no superuser any more'}.")
 
 
 @main.group()
@@ -162,11 +176,21 @@ WORKER_COLUMNS = {
 }
 
 
+#: Instead of when a worker registered: by what is known of its activation token.
+NOT_YET = {
+    "good": "not yet; its activation token is good for it",
+    "disabled": "not yet; its activation token is disabled",
+    "expired": "not yet; its activation token has expired, make a new one",
+}
+
+
 @worker.command("list")
 @click.pass_obj
 def list_workers(operator: Operator) -> None:
-    """Show every worker."""
+    """Show every worker, also those that have an activation token and have not registered yet."""
     rows = operator.perform("worker list")
+    if not operator.as_json:
+        rows = [row | {"registered_at": row["registered_at"] or NOT_YET[row["activation"]]} for row in rows]
     operator.show_rows(rows, WORKER_COLUMNS, "There is no worker yet; one registers when debusine-worker starts.")
 
 
@@ -307,7 +331,8 @@ NOTIFICATION_COLUMNS = {
 def list_notifications(operator: Operator, failed: bool, limit: int) -> None:
     """Show the latest notifications, newest first."""
     rows = operator.perform("notification list", {"failed": failed, "limit": limit})
-    operator.show_rows(rows, NOTIFICATION_COLUMNS, "There is no such notification.")
+    none = "No notification was given up." if failed else "There is no notification yet."
+    operator.show_rows(rows, NOTIFICATION_COLUMNS, none)
 
 
 PLUGIN_COLUMNS = {"plugin": "Plugin", "version": "Version", "hooks": "Hooks", "classes": "Offers", "error": "Problem"}

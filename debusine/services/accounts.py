@@ -93,6 +93,16 @@ def create_user(uow: UnitOfWork, name: str, *, superuser: bool = False) -> User:
     return uow.users.insert(username=name, is_superuser=superuser, date_joined=uow.now)
 
 
+def set_superuser(uow: UnitOfWork, name: str, *, superuser: bool) -> User:
+    """Let a user administer the farm, or not any more; it holds from the next request on."""
+    before = uow.users.by_username(name)
+    if before is None:
+        raise UnknownUser(name)
+    after = evolve(before, is_superuser=superuser)
+    uow.users.save(after, expecting=before)
+    return after
+
+
 def create_user_token(uow: UnitOfWork, username: str, *, comment: str = "", expire_at: datetime | None = None) -> str:
     """Give a user an enabled token; returns its key, which nobody can read again."""
     user = uow.users.by_username(username)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from attrs import field, frozen, validators
@@ -41,6 +42,14 @@ class UserCreate:
 
     name: str
     superuser: bool = False
+
+
+@frozen(kw_only=True)
+class UserSet:
+    """``user set``."""
+
+    name: str
+    superuser: bool
 
 
 @frozen(kw_only=True)
@@ -86,6 +95,14 @@ class UserRow:
     superuser: bool
 
 
+class Activation(StrEnum):
+    """What is known of a token with which a worker can register."""
+
+    GOOD = "good"
+    DISABLED = "disabled"
+    EXPIRED = "expired"
+
+
 @frozen(kw_only=True)
 class WorkerRow:
     """A worker, for the operator."""
@@ -94,7 +111,10 @@ class WorkerRow:
     enabled: bool
     #: None: it is not connected.
     connected_at: datetime | None
-    registered_at: datetime
+    #: None: it has not come yet.
+    registered_at: datetime | None
+    #: What is known of the activation token with which it is yet to register; None: it has registered.
+    activation: Activation | None
     last_seen_at: datetime | None
 
 
@@ -115,20 +135,26 @@ def create_user(uow: UnitOfWork, arguments: UserCreate) -> UserRow:
     return UserRow(name=user.username, superuser=user.is_superuser)
 
 
+def set_user(uow: UnitOfWork, arguments: UserSet) -> UserRow:
+    """Change a user."""
+    user = accounts.set_superuser(uow, arguments.name, superuser=arguments.superuser)
+    return UserRow(name=user.username, superuser=user.is_superuser)
+
+
 def list_workers(uow: UnitOfWork, _: Nothing) -> list[WorkerRow]:
     """Show every worker, by name."""
     tokens = {token.id: token for token in uow.tokens.of_workers()}
-    return [_worker_row(worker, tokens.get(worker.token or 0)) for worker in uow.workers.all()]
+    return [_worker_row(uow, worker, tokens.get(worker.token or 0)) for worker in uow.workers.all()]
 
 
 def enable_worker(uow: UnitOfWork, arguments: WorkerName) -> WorkerRow:
     """Let a worker take work."""
-    return _worker_row(*accounts.set_worker_enabled(uow, arguments.name, enabled=True))
+    return _worker_row(uow, *accounts.set_worker_enabled(uow, arguments.name, enabled=True))
 
 
 def disable_worker(uow: UnitOfWork, arguments: WorkerName) -> WorkerRow:
     """Let a worker take no more work; its socket is closed, and what it runs goes to another."""
-    return _worker_row(*accounts.set_worker_enabled(uow, arguments.name, enabled=False))
+    return _worker_row(uow, *accounts.set_worker_enabled(uow, arguments.name, enabled=False))
 
 
 def create_worker(uow: UnitOfWork, arguments: WorkerCreate) -> NewKey:
@@ -168,6 +194,7 @@ class Command:
 
 COMMANDS: Mapping[str, Command] = {
     "user create": Command(UserCreate, Action.ADMINISTER, create_user),
+    "user set": Command(UserSet, Action.ADMINISTER, set_user),
     "token create": Command(administered_tokens.TokenCreate, Action.ADMINISTER, administered_tokens.create),
     "token list": Command(Nothing, Action.ADMINISTER, lambda uow, _: administered_tokens.listed(uow)),
     "token enable": Command(administered_tokens.TokenName, Action.ADMINISTER, administered_tokens.enable),
@@ -208,14 +235,22 @@ def perform(
     return unstructure(command.service(uow, structured, *known))
 
 
-def _worker_row(worker: Worker, token: Token | None) -> WorkerRow:
+def _worker_row(uow: UnitOfWork, worker: Worker, token: Token | None) -> WorkerRow:
+    activation = _activation(token, uow.now) if token and token.kind is TokenKind.ACTIVATION else None
     return WorkerRow(
         name=worker.name,
         enabled=token is not None and token.kind is TokenKind.WORKER and token.enabled,
         connected_at=worker.connected_at,
-        registered_at=worker.registered_at,
+        registered_at=worker.registered_at if activation is None else None,
+        activation=activation,
         last_seen_at=token.last_seen_at if token else None,
     )
+
+
+def _activation(token: Token, at: datetime) -> Activation:
+    if token.valid(at):
+        return Activation.GOOD
+    return Activation.EXPIRED if token.enabled else Activation.DISABLED
 
 
 def _workspace_row(workspace: Workspace, stores: Mapping[int, str]) -> WorkspaceRow:

@@ -13,17 +13,18 @@ from debusine.services.work_requests import View, view, visible
 class PriorityNotPermitted(PermissionDenied):
     """Somebody wants to move a work request further than he may."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            "You are not permitted to set priority adjustments",
-            detail="Superusers may set any; who created the work request may set 0 and below",
-        )
+    def __init__(self, subject: Subject, adjustment: int) -> None:
+        detail = "Superusers may set any; who created the work request may set 0 and below"
+        if adjustment > 0 and subject.user is not None:
+            name = subject.user.username
+            detail += f". The operator makes you one with: debusine-admin user set {name} --superuser"
+        super().__init__("You are not permitted to set priority adjustments", detail=detail)
 
 
 def adjust(uow: UnitOfWork, subject: Subject, work_request: int, adjustment: int) -> View:
     """Move a work request forwards or backwards among those that wait."""
     before = visible(uow, subject, work_request, lock=True)
-    _authorize(uow, subject, before, Action.RAISE_PRIORITY if adjustment > 0 else Action.LOWER_PRIORITY)
+    _authorize(uow, subject, before, adjustment)
     after = before.adjust_priority(adjustment)
     uow.work_requests.save(after, expecting=before)
     if after.status is Status.PENDING and after.worker is None:
@@ -32,8 +33,9 @@ def adjust(uow: UnitOfWork, subject: Subject, work_request: int, adjustment: int
     return view(uow, after)
 
 
-def _authorize(uow: UnitOfWork, subject: Subject, work_request: WorkRequest, action: Action) -> None:
+def _authorize(uow: UnitOfWork, subject: Subject, work_request: WorkRequest, adjustment: int) -> None:
+    action = Action.RAISE_PRIORITY if adjustment > 0 else Action.LOWER_PRIORITY
     try:
         rights.authorize(uow, subject, action, work_request)
     except rights.NotAllowed as error:
-        raise PriorityNotPermitted from error
+        raise PriorityNotPermitted(subject, adjustment) from error

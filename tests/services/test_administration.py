@@ -40,6 +40,38 @@ async def test_a_made_key_opens_its_account(database: Database) -> None:
     assert worker.name == "builder-example-org"
 
 
+async def test_a_user_becomes_a_superuser_and_is_none_any_more(database: Database) -> None:
+    await ask(database, "user create", name="alice")
+    key = (await ask(database, "token create", user="alice"))["key"]
+    for superuser in (True, False, False):
+        changed = await ask(database, "user set", name="alice", superuser=superuser)
+        user = (await database.read(accounts.authenticate, key)).user
+        assert changed == {"name": "alice", "superuser": superuser}
+        assert user is not None
+        assert user.is_superuser is superuser
+    with pytest.raises(NotFound, match="user create bob"):
+        await ask(database, "user set", name="bob", superuser=True)
+
+
+async def test_who_has_yet_to_register_is_listed_with_what_becomes_of_it(database: Database) -> None:
+    for fqdn in ("late.example.org", "out.example.org"):
+        await ask(database, "worker create", fqdn=fqdn, activation=True)
+    await ask(database, "worker disable", name="out-example-org")
+    moment = database.clock()
+    database.clock = lambda: moment + accounts.ACTIVATION_LIFE
+    await ask(database, "worker create", fqdn="good.example.org", activation=True)
+    await database.write(make_worker, "here")
+
+    listed = await ask(database, "worker list")
+    found = {row["name"]: (row["activation"], row["registered_at"] is None, row["enabled"]) for row in listed}
+    assert found == {
+        "good-example-org": ("good", True, False),
+        "here": (None, False, True),
+        "late-example-org": ("expired", True, False),
+        "out-example-org": ("disabled", True, False),
+    }
+
+
 async def test_workers_are_listed_enabled_and_disabled(database: Database) -> None:
     await database.write(make_worker, "w2", enabled=False)
     await database.write(make_worker, "w1")

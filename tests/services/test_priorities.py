@@ -46,7 +46,7 @@ async def test_the_creator_may_lower_it_and_take_that_back(workshop: Workshop) -
 
 async def test_the_creator_may_not_raise_it(workshop: Workshop) -> None:
     request = await workshop.request()
-    with pytest.raises(PriorityNotPermitted):
+    with pytest.raises(PriorityNotPermitted, match=r"debusine-admin user set \S+ --superuser"):
         await adjust(workshop, request, 1)
     assert (await workshop.get(request.id)).priority == 0
 
@@ -55,8 +55,9 @@ async def test_the_creator_may_not_raise_it(workshop: Workshop) -> None:
 async def test_other_users_may_not_touch_it(workshop: Workshop, adjustment: int) -> None:
     request = await workshop.request()
     user, _ = await workshop.database.write(make_user, "bob")
-    with pytest.raises(PriorityNotPermitted):
+    with pytest.raises(PriorityNotPermitted) as caught:
         await adjust(workshop, request, adjustment, Subject(user=user))
+    assert ("debusine-admin user set bob --superuser" in str(caught.value)) is (adjustment > 0)
 
 
 @pytest.mark.parametrize("id_", [1, 999])
