@@ -56,7 +56,9 @@ LEAVING = 1.0
     help="What is its own; else /var/lib/debusine (root) or ~/.local/share/debusine.",
 )
 @click.option("--listen", metavar="HOST:PORT", help="Where it is found; 127.0.0.1:8000 unless configured.")
-@click.option("--log-format", type=click.Choice([*map(str, LogFormat)]), help="How the log is written [default: text].")
+@click.option(
+    "--log-format", type=click.Choice([*map(str, LogFormat)]), help="How the log is written, if not as configured."
+)
 @click.version_option(package_name="debusine", prog_name=PROGRAM)
 def main(config: Path | None, data_dir: Path | None, listen: str | None, log_format: str | None) -> None:
     """Serve a farm: its API, its scheduler and its pages."""

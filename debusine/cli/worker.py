@@ -63,7 +63,9 @@ class StartedAsRoot(ConfigurationError):
     type=click.Path(path_type=Path, file_okay=False),
     help="Where config.ini and token are; else ~/.config/debusine/worker, then /etc/debusine/worker.",
 )
-@click.option("--log-format", type=click.Choice([*map(str, LogFormat)]), help="How the log is written [default: text].")
+@click.option(
+    "--log-format", type=click.Choice([*map(str, LogFormat)]), help="How the log is written, if not as configured."
+)
 @click.version_option(package_name="debusine")
 def main(check: bool, config_directory: Path | None, log_format: str | None) -> None:
     """Take work from a debusine server, run it on this machine, and report.
