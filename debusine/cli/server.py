@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from debusine import logs
-from debusine.cli.data_directory import locked, make_uploads
+from debusine.cli.data_directory import locked_in_time, make_uploads
 from debusine.config import Settings, read_settings
 from debusine.db.database import Database
 from debusine.db.engine import sqlite_url
@@ -57,7 +57,9 @@ LEAVING = 1.0
 )
 @click.option("--listen", metavar="HOST:PORT", help="Where it is found; 127.0.0.1:8000 unless configured.")
 @click.option(
-    "--log-format", type=click.Choice([*map(str, LogFormat)]), help="How the log is written, if not as configured."
+    "--log-format",
+    type=click.Choice([*map(str, LogFormat)]),
+    help="How the log is written; else as log_format of the TOML file says, else text.",
 )
 @click.version_option(package_name="debusine", prog_name=PROGRAM)
 def main(config: Path | None, data_dir: Path | None, listen: str | None, log_format: str | None) -> None:
@@ -88,7 +90,7 @@ async def serve(settings: Settings, bound: socket.socket) -> None:
             methods = notification_methods.configure(settings.notifications, plugins.notification_methods())
         plugins.warn_of_broken()
         stack.push_async_callback(close_all, configured)
-        database = await stack.enter_async_context(opened_database(settings))
+        database = await stack.enter_async_context(opened_database(settings, stop))
         with blaming(settings.source):
             stores = await open_stores(configured, database)
         await database.write(workspaces.default_workspace)
@@ -104,11 +106,11 @@ async def serve(settings: Settings, bound: socket.socket) -> None:
 
 
 @asynccontextmanager
-async def opened_database(settings: Settings) -> AsyncIterator[Database]:
+async def opened_database(settings: Settings, stop: asyncio.Event) -> AsyncIterator[Database]:
     """The database, fit for this code, with the data directory locked beside it."""
     if settings.database is not None:
         check_version(settings.database)
-    with locked(settings.data_dir, PROGRAM):
+    async with locked_in_time(settings.data_dir, PROGRAM, stop):
         make_uploads(settings)
         url = settings.database or sqlite_url(settings.sqlite)
         if settings.database is None:
