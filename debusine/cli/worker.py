@@ -64,7 +64,9 @@ class StartedAsRoot(ConfigurationError):
     help="Where config.ini and token are; else ~/.config/debusine/worker, then /etc/debusine/worker.",
 )
 @click.option(
-    "--log-format", type=click.Choice([*map(str, LogFormat)]), help="How the log is written, if not as configured."
+    "--log-format",
+    type=click.Choice([*map(str, LogFormat)]),
+    help="How the log is written; else as log-format of config.ini says, else text.",
 )
 @click.version_option(package_name="debusine")
 def main(check: bool, config_directory: Path | None, log_format: str | None) -> None:
