@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from debusine.db.database import Database
+from debusine.db.engine import DatabaseUnreachable, sqlite_connection
 from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.events import ChangedElsewhere, Event, WorkerChanged
 from debusine.domain.files import FileStore
@@ -73,4 +74,19 @@ async def test_a_reader_cannot_leave_anything_behind(database: Database) -> None
     with pytest.raises(Exception, match=r"read-?only"):
         await database.read(add_store, "sneaky")
 
+    assert await database.read(names) == []
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_what_sqlite_cannot_read_just_now_is_unavailable_also_for_readers(database: Database) -> None:
+    def interrupted(uow: UnitOfWork) -> list[str]:
+        raw = sqlite_connection(uow.connection)
+        raw.set_progress_handler(lambda: 1, 1)
+        try:
+            return names(uow)
+        finally:
+            raw.set_progress_handler(None, 0)
+
+    with pytest.raises(DatabaseUnreachable, match="interrupted"):
+        await database.read(interrupted)
     assert await database.read(names) == []
