@@ -1,5 +1,6 @@
 """JSON Schemas: values checked against one, formats included, every error with its path."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,6 +47,17 @@ _FORMATS = FormatChecker()
 _FORMATS.checks("email", raises=InvalidAddress)(
     lambda value: check_address(value) == value if isinstance(value, str) else True
 )
+#: What RFC 3987 allows beyond RFC 3986.
+_BEYOND = re.compile("[\u00a0-\ud7ff\uf900-\ufdcf\ufdf0-\uffef\U00010000-\U000efffd]")
+
+
+def _as_uri(value: object) -> object:
+    """A URI where there is an IRI: what a URI may not have is encoded."""
+    return _BEYOND.sub("%20", value) if isinstance(value, str) else value
+
+
+_FORMATS.checks("iri")(lambda value: _FORMATS.conforms(_as_uri(value), "uri"))
+_FORMATS.checks("iri-reference")(lambda value: _FORMATS.conforms(_as_uri(value), "uri-reference"))
 
 
 def _place(error: ValidationError, path: str) -> str:

@@ -60,7 +60,8 @@ def test_the_packages_asked_for_are_those_of_the_extras() -> None:
     declared = tomllib.loads(PYPROJECT.read_text())["project"]["optional-dependencies"]
 
     for extra, packages in EXTRAS.items():
-        assert {re.split(r"[^\w-]", line)[0].replace("-", "_") for line in declared[extra]} == {*packages}
+        others = [line for line in declared[extra] if not line.startswith("debusine[")]
+        assert {re.split(r"[^\w-]", line)[0].replace("-", "_") for line in others} == {*packages}
 
 
 def test_the_scripts_begin_there() -> None:
