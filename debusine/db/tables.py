@@ -170,9 +170,9 @@ attempts = _table(
     sa.Column("inputs", Ids, nullable=False),
     sa.Column("released_at", Instant, nullable=True),
     sa.UniqueConstraint("work_request", "number"),
-    sa.Index(None, "worker", "id"),
 )
-_partial("ix_attempts_unreleased", attempts.c.worker, where="released_at IS NULL")
+# The only index by worker: beside one of all attempts, SQLite would choose that and walk through a worker's whole past.
+_partial("ix_attempts_unreleased", attempts.c.worker, attempts.c.id, where="released_at IS NULL")
 
 work_request_dependencies = sa.Table(
     "work_request_dependencies",
