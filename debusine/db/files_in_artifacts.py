@@ -8,11 +8,11 @@ import sqlalchemy as sa
 
 from debusine.db import tables
 from debusine.db.batches import batches
-from debusine.db.engine import insert_or_ignore
+from debusine.db.engine import hexadecimal, insert_or_ignore, json_rows
 from debusine.db.repository import Repository
 from debusine.domain.artifacts import Artifact
 from debusine.domain.errors import NotFound
-from debusine.domain.files import ArtifactPath, File, FileInArtifact, FileState, FileUpload
+from debusine.domain.files import ArtifactPath, File, FileInArtifact, FileState, FileUpload, ListedFile
 from debusine.domain.uploads import IdleUpload, UploadTarget
 
 
@@ -39,6 +39,11 @@ class FileInArtifactRepository(Repository[FileInArtifact]):
         """The files of an artifact, sorted by path."""
         # By position, not by name: artifacts have thousands of files, and a row's names cost more than its values.
         return [_place(*row) for row in self.connection.execute(_OF_ARTIFACT, {"artifact": artifact})]
+
+    def listed(self, artifact: int) -> Sequence[ListedFile]:
+        """The files of an artifact as lists show them, sorted by path."""
+        rows = self.connection.execute(_LISTED, {"artifact": artifact}).scalar_one()
+        return [_listed(*row) for row in sorted(rows)]
 
     def at(self, artifact: int, path: ArtifactPath) -> FileInArtifact:
         """The file of an artifact at a path, or ``NoSuchFile``."""
@@ -174,6 +179,10 @@ def _place(
     )
 
 
+def _listed(path: str, size: int, hash_: str, complete: bool, content_type: str | None) -> ListedFile:
+    return ListedFile(ArtifactPath.known(path), size, hash_, bool(complete), content_type)
+
+
 def _upload(row: sa.Row[Any]) -> FileUpload | None:
     if row.upload is None:
         return None
@@ -208,6 +217,15 @@ _WITH_FILE = sa.select(
 _OF_PLACE = len(_WITH_FILE.selected_columns)
 
 _OF_ARTIFACT = _WITH_FILE.where(_places.c.artifact == sa.bindparam("artifact")).order_by(_places.c.path)
+_LISTED = (
+    sa.select(
+        json_rows(
+            _places.c.path, _files.c.size, hexadecimal(_files.c.sha256), _places.c.complete, _places.c.content_type
+        )
+    )
+    .join_from(_places, _files, _files.c.id == _places.c.file)
+    .where(_places.c.artifact == sa.bindparam("artifact"))
+)
 _AT_PATH = _WITH_FILE.where(_places.c.artifact == sa.bindparam("artifact"), _places.c.path == sa.bindparam("path"))
 
 _MARK_COMPLETE = sa.update(_places).where(_places.c.id == sa.bindparam("place")).values(complete=True)

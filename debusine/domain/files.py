@@ -99,6 +99,19 @@ class FileInArtifact:
     content_type: str | None = None
 
 
+@frozen
+class ListedFile:
+    """A file of an artifact as lists show it: there are thousands of them, so it is made in one go."""
+
+    path: "ArtifactPath"
+    #: Bytes.
+    size: int
+    #: The hash in hexadecimal.
+    hash: str
+    complete: bool
+    content_type: str | None
+
+
 @frozen(kw_only=True)
 class FileInStore:
     """A copy of a file in a store, with what the backend needs to find it again."""

@@ -28,6 +28,11 @@ def json_answer(
     return _answer(dumps(unstructure(value)), JSON, status, headers)
 
 
+def plain_answer(value: object, *, status: int = HTTPStatus.OK) -> web.Response:
+    """An answer that holds plain values, which nobody looks through any more."""
+    return _answer(dumps(value), JSON, status, None)
+
+
 def empty_answer(status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None) -> web.Response:
     """An answer without a body."""
     return web.Response(status=status, headers=headers)

@@ -12,7 +12,7 @@ from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.accounts import Subject
 from debusine.domain.artifacts import Artifact
 from debusine.domain.errors import DebusineError, Invalid, NotFound, PermissionDenied
-from debusine.domain.files import EMPTY_DIGEST, Digest, File, FileInArtifact
+from debusine.domain.files import EMPTY_DIGEST, Digest, File, ListedFile
 from debusine.domain.rights import Action
 from debusine.domain.workers import Worker
 from debusine.domain.workspaces import Workspace, WorkspaceNotFound
@@ -64,7 +64,7 @@ class ArtifactDescription:
     artifact: Artifact
     workspace: Workspace
     #: Sorted by path.
-    files: Sequence[FileInArtifact]
+    files: Sequence[ListedFile]
 
 
 @frozen(kw_only=True)
@@ -175,8 +175,8 @@ def _made_before(uow: UnitOfWork, maker: Maker, declaration: Declaration) -> Art
     for artifact in uow.artifacts.made_in(maker.work_request, maker.attempt):
         if (artifact.category, artifact.data) == (declaration.category, declaration.data):
             made = _description(uow, artifact, maker.workspace)
-            wanted = [(file.path, file.digest) for file in declaration.files]
-            if [(place.path, place.file.digest) for place in made.files] == wanted:
+            wanted = [(file.path, file.digest.hex, file.digest.size) for file in declaration.files]
+            if [(file.path, file.hash, file.size) for file in made.files] == wanted:
                 return made
     return None
 
@@ -232,5 +232,5 @@ def _description(uow: UnitOfWork, artifact: Artifact, workspace: Workspace | Non
     return ArtifactDescription(
         artifact=artifact,
         workspace=workspace or uow.workspaces.get(artifact.workspace),
-        files=uow.files_in_artifacts.of(artifact.id),
+        files=uow.files_in_artifacts.listed(artifact.id),
     )

@@ -3,14 +3,16 @@
 from collections.abc import Iterable
 from functools import partial
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import quote
 
 from aiohttp import web
 
 from debusine.converter.json_sizes import is_large
-from debusine.domain.files import File, FileInArtifact
-from debusine.protocol.resources import ArtifactResource, ArtifactSubmission, FileResource
-from debusine.server.answers import json_answer
+from debusine.converter.structure import unstructure
+from debusine.domain.files import File, ListedFile
+from debusine.protocol.resources import ArtifactResource, ArtifactSubmission
+from debusine.server.answers import plain_answer
 from debusine.server.keys import COMPUTING, DATABASE, SETTINGS, STORES, UPLOADS
 from debusine.server.requests import attempt_header, path_id, structured, subject
 from debusine.server.urls import Urls, urls
@@ -40,10 +42,10 @@ async def get_artifact(request: web.Request) -> web.Response:
     return await _answer(request, urls(request), description, HTTPStatus.OK)
 
 
-def artifact_resource(description: ArtifactDescription, urls: Urls) -> ArtifactResource:
-    """An artifact as it appears on the wire."""
+def artifact_values(description: ArtifactDescription, urls: Urls) -> dict[str, Any]:
+    """An artifact as it appears on the wire, in plain values."""
     artifact, workspace = description.artifact, description.workspace.name
-    return ArtifactResource(
+    resource = ArtifactResource(
         id=artifact.id,
         url=urls.artifact(workspace, artifact.id),
         scope=urls.scope,
@@ -53,26 +55,28 @@ def artifact_resource(description: ArtifactDescription, urls: Urls) -> ArtifactR
         created_at=artifact.created_at,
         expire_at=artifact.expire_at,
         download_tar_gz_url=urls.tar_gz(workspace, artifact.id),
-        files_to_upload=[place.path for place in description.files if not place.complete],
-        files=_file_resources(description.files, below=urls.file(workspace, artifact.id, "")),
+        files_to_upload=[file.path for file in description.files if not file.complete],
     )
+    return {**unstructure(resource), "files": _files(description.files, below=urls.file(workspace, artifact.id, ""))}
 
 
-def _file_resources(places: Iterable[FileInArtifact], below: str) -> dict[str, FileResource]:
+def _files(files: Iterable[ListedFile], below: str) -> dict[str, Any]:
+    """Each a ``FileResource``, as plain values from the beginning: there are thousands, and they took half the time."""
     return {
-        place.path: FileResource(
-            size=place.file.size,
-            checksums={File.current_hash_algorithm: place.file.hash_digest.hex()},
-            url=below + quote(place.path),
-            content_type=place.content_type,
-        )
-        for place in places
+        file.path: {
+            "size": file.size,
+            "checksums": {File.current_hash_algorithm: file.hash},
+            "type": "file",
+            "url": below + quote(file.path),
+            "content_type": file.content_type,
+        }
+        for file in files
     }
 
 
 async def _answer(request: web.Request, known: Urls, description: ArtifactDescription, status: int) -> web.Response:
     def answer() -> web.Response:
-        return json_answer(artifact_resource(description, known), status=status)
+        return plain_answer(artifact_values(description, known), status=status)
 
     large = len(description.files) > INLINE or is_large(description.artifact.data)
     return await request.app[COMPUTING].in_turn(answer) if large else answer()

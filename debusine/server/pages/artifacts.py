@@ -5,7 +5,7 @@ from itertools import islice
 
 from aiohttp import web
 
-from debusine.domain.files import FileInArtifact
+from debusine.domain.files import ListedFile
 from debusine.server.keys import DATABASE
 from debusine.server.pages.layout import data, moment, page, size
 from debusine.server.pages.markup import Content, Html, element, facts, link, table
@@ -50,13 +50,13 @@ def _files(description: ArtifactDescription, known: Urls) -> Iterator[Content]:
     if not description.files:
         yield element("p", "It has none.")
         return
-    rows = (_row(place, known.file(workspace, number, place.path)) for place in islice(description.files, MOST))
+    rows = (_row(file, known.file(workspace, number, file.path)) for file in islice(description.files, MOST))
     yield table(("Path", "Size", "SHA-256"), rows)
     if len(description.files) > MOST:
         yield element("p", f"… and {len(description.files) - MOST} more.")
     yield element("p", link(known.tar_gz(workspace, number), "Download all files as tar.gz"))
 
 
-def _row(place: FileInArtifact, url: str) -> tuple[Content, str, Html]:
-    name = link(url, place.path) if place.complete else f"{place.path} (not uploaded yet)"
-    return name, size(place.file.size), element("code", place.file.digest.hex)
+def _row(file: ListedFile, url: str) -> tuple[Content, str, Html]:
+    name = link(url, file.path) if file.complete else f"{file.path} (not uploaded yet)"
+    return name, size(file.size), element("code", file.hash)
