@@ -102,11 +102,11 @@ class FileInStoreRepository(Repository[FileInStore]):
         return self.connection.execute(_EXISTS, {"store": store, "file": file}).first() is not None
 
     def data_of(self, store: int, digest: Digest) -> Sequence[Mapping[str, Any]]:
-        """By which data a store finds a content."""
+        """By which data a store finds a content that is live."""
         columns = self.table.c
         found = sa.select(columns.data).join(_files, _files.c.id == columns.file).where(columns.store == store)
         content = (_files.c.sha256 == digest.hash_digest, _files.c.size == digest.size)
-        return self.connection.execute(found.where(*content)).scalars().all()
+        return self.connection.execute(found.where(_LIVE_ONLY, *content)).scalars().all()
 
     def copies(self, files: Collection[int]) -> dict[int, list[FileInStore]]:
         """File → where it is kept."""
@@ -119,10 +119,13 @@ class FileInStoreRepository(Repository[FileInStore]):
 
 _files, _places, _copies = tables.files, tables.files_in_artifacts, tables.files_in_stores
 
+# The text is that of the partial index, which the databases use for no other wording.
+_LIVE_ONLY = sa.text("files.state = 'live'")
+
 # FOR SHARE: a collector that wants to mark one of these waits, and then sees the reference to it.
 _LIVE = (
     sa.select(_files.c.id, _files.c.sha256, _files.c.size, _files.c.state)
-    .where(_files.c.sha256.in_(sa.bindparam("wanted", expanding=True)), _files.c.state == FileState.LIVE)
+    .where(_files.c.sha256.in_(sa.bindparam("wanted", expanding=True)), _LIVE_ONLY)
     .order_by(_files.c.sha256, _files.c.size)
     .with_for_update(read=True)
 )

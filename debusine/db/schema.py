@@ -13,7 +13,7 @@ from debusine.domain.errors import ConfigurationError, Unavailable
 VERSION_TABLE = "debusine_schema"
 
 #: The version that this code works with: the latest migration.
-HEAD = "0006"
+HEAD = "0007"
 
 
 class ForeignDatabase(ConfigurationError):

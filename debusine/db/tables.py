@@ -288,6 +288,7 @@ _partial("ix_outbox_due_at", outbox.c.method, outbox.c.due_at, where="state = 'w
 _partial("ix_outbox_channel", outbox.c.channel, where="channel IS NOT NULL")
 _partial("ix_outbox_server", outbox.c.server, where="server IS NOT NULL")
 _partial("ix_outbox_ended_at", outbox.c.ended_at, where="ended_at IS NOT NULL")
+_partial("ix_outbox_dead", outbox.c.id, where="state = 'dead'")
 
 deliveries = _table(
     "deliveries",

@@ -203,6 +203,5 @@ _ALL_IN_HAND = (
         tables.workers.c.connection,
     )
     .join(tables.workers, tables.workers.c.id == _requests.c.worker)
-    .where(IN_HAND)
-    .order_by(_requests.c.id)
+    .where(IN_HAND)  # in no order: to have them by id, SQLite would read all work requests from the first one on
 )

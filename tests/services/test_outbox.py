@@ -355,6 +355,7 @@ class TestTidying:
         assert await workshop.database.read(lambda uow: uow.outbox.count_by_state()) == {
             OutboxState.WAITING: 2,
             OutboxState.DELIVERED: 1,
+            OutboxState.DEAD: 0,
         }
 
 
