@@ -1,6 +1,6 @@
 """Users and tokens in the database."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -62,17 +62,14 @@ class TokenRepository(Repository[Token]):
         workers = tables.workers
         return self._all(sa.select(self.table).join(workers, workers.c.token == self.table.c.id))
 
-    def subject(self, key: str) -> Subject | None:
-        """The token with this key and whose it is, in one statement; None: no token has it."""
-        row = self.connection.execute(_SUBJECT, {"wanted": key_hash(key)}).one_or_none()
-        if row is None:
-            return None
-        values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented way to the names
-        return Subject(
-            token=_part(Token, "token", values),
-            user=_part(User, "user", values) if values["user_id"] is not None else None,
-            worker=_part(Worker, "worker", values) if values["worker_id"] is not None else None,
-        )
+    def subjects(self, keys: Collection[str]) -> Mapping[str, Subject]:
+        """Of some keys those that a token has → the token and whose it is; in one statement for those of a moment."""
+        wanted = {key_hash(key): key for key in keys}
+        return {
+            wanted[row.token_hash]: _subject(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented way to the names
+            for batch in batches(wanted)
+            for row in self.connection.execute(_SUBJECTS, {"wanted": batch})
+        }
 
     def valid_among(self, tokens: Collection[int], *, at: datetime) -> frozenset[int]:
         """Those of some tokens that open something at a moment."""
@@ -92,7 +89,15 @@ def _columns(prefix: str, table: sa.Table, noun: type[Any]) -> list[sa.Label[Any
     return [table.c[name.name].label(f"{prefix}_{name.name}") for name in attrs.fields(noun)]
 
 
-def _part(noun: type[Any], prefix: str, values: dict[str, Any]) -> Any:
+def _subject(values: sa.RowMapping) -> Subject:
+    return Subject(
+        token=_part(Token, "token", values),
+        user=_part(User, "user", values) if values["user_id"] is not None else None,
+        worker=_part(Worker, "worker", values) if values["worker_id"] is not None else None,
+    )
+
+
+def _part(noun: type[Any], prefix: str, values: sa.RowMapping) -> Any:
     return noun(**{name.name: values[f"{prefix}_{name.name}"] for name in attrs.fields(noun)})
 
 
@@ -106,7 +111,7 @@ _VALID_AMONG = (
         tables.users.c.id.is_(None) | tables.users.c.is_active,
     )
 )
-_SUBJECT = (
+_SUBJECTS = (
     sa.select(
         *_columns("token", tables.tokens, Token),
         *_columns("user", tables.users, User),
@@ -117,5 +122,5 @@ _SUBJECT = (
             tables.workers, tables.workers.c.token == tables.tokens.c.id
         )
     )
-    .where(tables.tokens.c.hash == sa.bindparam("wanted"))
+    .where(tables.tokens.c.hash.in_(sa.bindparam("wanted", expanding=True)))
 )

@@ -35,6 +35,7 @@ from debusine.server.middlewares import answer_errors, check_scope, recognise
 from debusine.server.notifying import sending_notifications, stop_sending
 from debusine.server.observing import observe, show_request_id
 from debusine.server.openapi import DESCRIPTION, Description
+from debusine.server.recognitions import RECOGNITIONS, Recognitions
 from debusine.server.routes import add_routes
 from debusine.server.sightings import writing_sightings
 from debusine.server.sockets.completions import announcing_completions, close_watching_sockets
@@ -72,6 +73,7 @@ def make_app(
     app[BACKGROUND] = background
     app[METHODS] = methods
     app[THROTTLE] = Throttle(settings.limits.bad_credentials)
+    app[RECOGNITIONS] = Recognitions(database)
     app[COUNTED] = Counted(database)
     app[TRAFFIC] = Traffic()
     app[DESCRIPTION] = Description(settings)

@@ -18,14 +18,14 @@ from debusine.protocol.problems import Problem
 from debusine.protocol.ranges import RangeNotSatisfiable
 from debusine.server.addresses import client_address
 from debusine.server.answers import problem_answer
-from debusine.server.keys import DATABASE, REQUEST_ID, SETTINGS, SUBJECT
+from debusine.server.keys import REQUEST_ID, SETTINGS, SUBJECT
 from debusine.server.observing import CLIENT_GONE
+from debusine.server.recognitions import RECOGNITIONS
 from debusine.server.requests import SlowBody, UnsupportedMediaType, sent_key
 from debusine.server.route import route_of
 from debusine.server.sightings import SIGHTINGS
 from debusine.server.sockets.handshake import check_handshake
 from debusine.server.throttle import THROTTLE, TooManyUnknownKeys
-from debusine.services import accounts
 from debusine.services.rights import OPEN, BadCredentials, NoCredentials
 
 logger = logging.getLogger(__name__)
@@ -117,8 +117,7 @@ async def _serve_anonymous(
 
 
 async def _subject(request: web.Request, key: str) -> Subject:
-    database = request.app[DATABASE]
-    subject, seen = await database.read(accounts.recognise, key)
+    subject, seen = await request.app[RECOGNITIONS].whose(key)
     if subject.token is None:
         request.app[THROTTLE].fail(client_address(request))
         return subject

@@ -1,7 +1,7 @@
 """Accounts: who somebody is by the key that came with a request, and how accounts are made and closed."""
 
 import re
-from collections.abc import Collection, Set
+from collections.abc import Collection, Mapping, Set
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -59,19 +59,14 @@ def authenticate(uow: UnitOfWork, key: str) -> Subject:
     A known token that opens nothing (disabled, expired, its user inactive) makes an anonymous subject that carries
     the token all the same, and so does an activation token; an unknown key makes one without.
     """
-    found = uow.tokens.subject(key)
-    if found is None or found.token is None:
-        return ANONYMOUS
-    valid, kind = found.token.valid(uow.now), found.token.kind
-    user = found.user if valid and kind is TokenKind.USER and found.user is not None and found.user.is_active else None
-    # A worker that is yet to register has an activation token, which is not the worker itself.
-    return evolve(found, user=user, worker=found.worker if valid and kind is TokenKind.WORKER else None)
+    return _as_of(uow.now, uow.tokens.subjects([key]).get(key, ANONYMOUS))
 
 
-def recognise(uow: UnitOfWork, key: str) -> tuple[Subject, bool]:
-    """Who has this key, and whether its last use is written down well enough."""
-    subject = authenticate(uow, key)
-    return subject, subject.token is None or _seen_lately(subject.token, uow.now)
+def recognise(uow: UnitOfWork, keys: Collection[str]) -> Mapping[str, tuple[Subject, bool]]:
+    """Who has each of these keys, as by ``authenticate``, and whether its last use is written down well enough."""
+    found = uow.tokens.subjects(keys)
+    subjects = {key: _as_of(uow.now, found.get(key, ANONYMOUS)) for key in keys}
+    return {key: (subject, _seen_lately(subject.token, uow.now)) for key, subject in subjects.items()}
 
 
 def still_valid_among(uow: UnitOfWork, tokens: Collection[int]) -> Set[int]:
@@ -138,5 +133,15 @@ def _create_token(uow: UnitOfWork, kind: TokenKind, **values: Any) -> tuple[Toke
     return uow.tokens.insert(kind=kind, hash=key_hash(key), enabled=True, created_at=uow.now, **values), key
 
 
-def _seen_lately(token: Token, at: datetime) -> bool:
-    return token.last_seen_at is not None and token.last_seen_at > at - SEEN_INTERVAL
+def _as_of(at: datetime, found: Subject) -> Subject:
+    """What is left of a token's owner when one looks whether the token opens anything at a moment."""
+    if found.token is None:
+        return found
+    valid, kind = found.token.valid(at), found.token.kind
+    user = found.user if valid and kind is TokenKind.USER and found.user is not None and found.user.is_active else None
+    # A worker that is yet to register has an activation token, which is not the worker itself.
+    return evolve(found, user=user, worker=found.worker if valid and kind is TokenKind.WORKER else None)
+
+
+def _seen_lately(token: Token | None, at: datetime) -> bool:
+    return token is None or (token.last_seen_at is not None and token.last_seen_at > at - SEEN_INTERVAL)
