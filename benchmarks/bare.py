@@ -12,7 +12,8 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
-from benchmarks.files import CHUNK, FILES, LARGE, SMALL, download
+from benchmarks.files import ARTIFACTS, CHUNK, FILES, LARGE, READS, SMALL, download, large_content, read
+from benchmarks.loops import run_fast
 from benchmarks.measured import Measured, each, timed
 from benchmarks.server import MiB, Server
 
@@ -22,18 +23,24 @@ DESCRIPTION = web.AppKey("description", bytes)
 
 async def bare_transfers(server: Server) -> list[Measured]:
     """The same bytes in the same pieces, to and from bare handlers."""
-    async with bare_server(server.farm.data / "bare") as url, aiohttp.ClientSession(url) as session:
-        up, name = await send_chunks(session, os.urandom(LARGE))
-        _, down = await download(session, f"/{name}")
-        small = await send_small(session)
+    async with bare_server(server.data.parent / "bare") as url, aiohttp.ClientSession(url) as session:
+        up, name = await send_chunks(session, large_content())
+        _, down = await download(session, f"/{name}", LARGE)
+    return [Measured("bare-upload", LARGE / MiB / up), Measured("bare-download", LARGE / MiB / down)]
+
+
+async def bare_small_files(server: Server) -> list[Measured]:
+    """As many small files, without a database."""
+    async with bare_server(server.data.parent / "bare-small") as url, aiohttp.ClientSession(url) as session:
+        return [Measured("bare-small", ARTIFACTS * FILES / await send_small(session))]
+
+
+async def bare_json(server: Server) -> list[Measured]:
+    """As many bytes of JSON."""
+    async with bare_server(server.data.parent / "bare-json") as url, aiohttp.ClientSession(url) as session:
         with timed() as asked:
-            await each(lambda _: ask(session), count=2000, concurrency=16)
-    return [
-        Measured("the same upload to a bare handler", LARGE / MiB / up, "MiB/s"),
-        Measured("the same download from a bare handler", LARGE / MiB / down, "MiB/s"),
-        Measured("the same small files to a bare handler", 10 * FILES / small, "files/s"),
-        Measured("as much JSON, ready made", 2000 / asked.seconds, "/s"),
-    ]
+            await each(lambda _: read(session, "/description"), count=READS, concurrency=16)
+    return [Measured("bare-json", READS / asked.seconds)]
 
 
 async def send_chunks(session: aiohttp.ClientSession, content: bytes) -> tuple[float, str]:
@@ -50,7 +57,7 @@ async def send_chunks(session: aiohttp.ClientSession, content: bytes) -> tuple[f
 
 async def send_small(session: aiohttp.ClientSession) -> float:
     """Seconds to send as many small files as the farm gets."""
-    contents = [os.urandom(SMALL) for _ in range(10 * FILES)]
+    contents = [os.urandom(SMALL) for _ in range(ARTIFACTS * FILES)]
 
     async def send(number: int) -> None:
         async with session.put(f"/{secrets.token_hex(8)}?end=1", data=contents[number]) as answer:
@@ -59,12 +66,6 @@ async def send_small(session: aiohttp.ClientSession) -> float:
     with timed() as sent:
         await each(send, count=len(contents), concurrency=8)
     return sent.seconds
-
-
-async def ask(session: aiohttp.ClientSession) -> None:
-    """Read the description."""
-    async with session.get("/description") as answer:
-        await answer.read()
 
 
 @asynccontextmanager
@@ -125,17 +126,7 @@ async def serve(place: Path) -> None:
     await asyncio.Event().wait()
 
 
-def run(place: Path) -> None:
-    """Serve on the loop that the farm uses, too."""
-    place.mkdir()
-    try:
-        import uvloop
-    except ImportError:
-        asyncio.run(serve(place))
-    else:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(serve(place))
-
-
 if __name__ == "__main__":
-    run(Path(sys.argv[1]))
+    place = Path(sys.argv[1])
+    place.mkdir()
+    run_fast(serve(place))

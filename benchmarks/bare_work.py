@@ -8,6 +8,7 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
+from benchmarks.loops import run_fast
 from benchmarks.measured import Measured, each, timed
 from benchmarks.server import Server
 
@@ -18,7 +19,7 @@ COUNT = 2000
 async def bare_creation(server: Server) -> list[Measured]:
     """The same requests to the bare handler, in a process of its own."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks.bare_work", str(server.farm.data), stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", "benchmarks.bare_work", str(server.data.parent), stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
     url = (await process.stdout.readline()).decode().strip()
@@ -34,7 +35,7 @@ async def bare_creation(server: Server) -> list[Measured]:
     finally:
         process.terminate()
         await process.wait()
-    return [Measured("the same to a bare handler that commits one row", COUNT / created.seconds, "/s")]
+    return [Measured("bare-create", COUNT / created.seconds)]
 
 
 async def keep(request: web.Request) -> web.Response:
@@ -65,4 +66,4 @@ async def serve(place: Path) -> None:
 DATABASE = web.AppKey("database", sqlite3.Connection)
 
 if __name__ == "__main__":
-    asyncio.run(serve(Path(sys.argv[1])))
+    run_fast(serve(Path(sys.argv[1])))

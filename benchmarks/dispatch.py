@@ -1,132 +1,76 @@
-"""One dispatch: how long a worker waits for its assignment when few and when very many work requests wait."""
+"""One dispatch: how long a pass of the scheduler for an idle worker takes, when few and when very many wait."""
 
-import statistics
-import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
-from pathlib import Path
-from typing import Any
 
-import sqlalchemy as sa
-
+from benchmarks.backlog import DEMANDS, RUNNABLE, add_queues, analyze, let_wait
+from benchmarks.figures import BACKLOGS
 from benchmarks.measured import Measured
-from benchmarks.server import Server
-from debusine.db import tables
-from debusine.db.engine import sqlite_url
+from benchmarks.medians import median
+from debusine.db.database import Database
 from debusine.db.open import open_database
-from debusine.db.schema import migrate
 from debusine.db.unit_of_work import UnitOfWork
-from debusine.domain.demands import Demand, TaskType
-from debusine.domain.work_requests import Result, Status
 from debusine.scheduler.dispatch import Dispatcher
-from tests.work import Workshop, add_worker, dispatcher, open_workshop
+from tests.work import add_server, add_worker, dispatcher
 
-WAITING = (100, 10_000, 1_000_000)
-#: The queues over which they spread, the same for all; the worker can run a fifth of them.
-DEMANDS, WORKSPACES = 10, 10
-RUNNABLE = 2
-ROUNDS = 100
-BATCH = 10_000
+ROUNDS = 60
+WARM = 5
 
 
-async def dispatch(_: Server) -> list[Measured]:
-    """A pass of the scheduler for one idle worker, the commit included, on SQLite."""
-    return [
-        Measured(
-            f"one dispatch, {waiting:,} waiting in up to {DEMANDS * WORKSPACES:,} queues", await time_of(waiting), "ms"
-        )
-        for waiting in WAITING
-    ]
+async def dispatch(url: str) -> list[Measured]:
+    """Passes in this process, the commit included, before ever more that waits; no server has the database open."""
+    async with opened(url) as database:
+        user = await database.write(prepare)
+        queues = await database.write(add_queues, user)
+        times, already = [], 0
+        for waiting in BACKLOGS:
+            await database.write(let_wait, queues, already, waiting)
+            await database.write(analyze)
+            times.append(await time_of(database, waiting))
+            already = waiting
+    return [*(Measured(f"dispatch-{n}", each) for n, each in zip(BACKLOGS, times, strict=True)), flatness(times)]
 
 
-async def time_of(waiting: int) -> float:
+async def time_of(database: Database, waiting: int) -> float:
     """The median of many passes, in milliseconds; each assigns one work request, which is then ended."""
-    async with workshop_with(waiting) as workshop:
-        scheduler = dispatcher()
-        took = [await one_pass(workshop, scheduler) for _ in range(min(ROUNDS, waiting // DEMANDS * RUNNABLE))]
-    return statistics.median(took) * 1000
+    scheduler = dispatcher()
+    rounds = min(ROUNDS, waiting // DEMANDS * RUNNABLE - WARM)
+    took = [await one_pass(database, scheduler) for _ in range(rounds + WARM)]
+    return median(took[WARM:]) * 1000
 
 
-async def one_pass(workshop: Workshop, scheduler: Dispatcher) -> float:
+def flatness(times: Sequence[float]) -> Measured:
+    """How far the backlogs lie apart."""
+    return Measured("dispatch-flat", max(times) / min(times))
+
+
+async def one_pass(database: Database, scheduler: Dispatcher) -> float:
     """Seconds of one pass."""
     began = time.perf_counter()
-    await workshop.database.write(scheduler.assign_waiting_work)
+    await database.write(scheduler.assign_waiting_work)
     took = time.perf_counter() - began
-    assert await workshop.database.write(abort_assigned) == 1
+    assert await database.write(abort_assigned) == 1
     return took
 
 
 @asynccontextmanager
-async def workshop_with(waiting: int) -> AsyncIterator[Workshop]:
-    """A database in which so many work requests wait, and one worker that can run a fifth of them."""
-    with tempfile.TemporaryDirectory(prefix="debusine-bench-") as directory:
-        url = sqlite_url(Path(directory) / "debusine.sqlite")
-        migrate(url)
-        database = open_database(url)
-        workshop = await open_workshop(database)
-        metadata = {"system:architectures": [f"arch{number}" for number in range(RUNNABLE)], "echo:version": 1}
-        await database.write(add_worker, "builder", workshop.server, metadata)
-        queues = await database.write(add_queues, workshop)
-        for start in range(0, waiting, BATCH):
-            await database.write(add_waiting, queues, start, min(start + BATCH, waiting))
-        yield workshop
+async def opened(url: str) -> AsyncIterator[Database]:
+    """A database, closed with the block."""
+    database = open_database(url)
+    try:
+        yield database
+    finally:
         await database.aclose()
 
 
-def add_queues(uow: UnitOfWork, workshop: Workshop) -> list[dict[str, Any]]:
-    """The values in which the work requests of each queue are alike."""
-    assert workshop.user.user is not None
-    demands = [uow.queues.demand_id(demand(number)) for number in range(DEMANDS)]
-    return [
-        row(uow.now, demand_id, workspace, workshop.user.user.id)
-        for workspace in add_workspaces(uow, workshop)
-        for demand_id in demands
-    ]
-
-
-def add_workspaces(uow: UnitOfWork, workshop: Workshop) -> Iterator[int]:
-    """Make the workspaces."""
-    for number in range(WORKSPACES):
-        store = workshop.workspace.default_file_store
-        values = {"public": False, "default_expiration_delay": None, "default_file_store": store}
-        yield uow.workspaces.insert(name=f"room{number}", **values).id
-
-
-def demand(number: int) -> Demand:
-    """One of the demands."""
-    return Demand(task_name="echo", version=1, architecture=f"arch{number}")
-
-
-def row(at: datetime, demand_id: int, workspace: int, user: int) -> dict[str, Any]:
-    """A work request that waits."""
-    return {
-        "workspace": workspace,
-        "created_by": user,
-        "created_at": at,
-        "task_type": TaskType.WORKER,
-        "task_name": "echo",
-        "task_data": {},
-        "inputs": (),
-        "demand": demand_id,
-        "status": Status.PENDING,
-        "result": Result.NONE,
-        "attempt": 0,
-        "priority_base": 0,
-        "priority_adjustment": 0,
-        "priority": 0,
-        "event_reactions": {},
-        "workflow_data": {},
-        "timeout": 60,
-    }
-
-
-def add_waiting(uow: UnitOfWork, queues: list[dict[str, Any]], start: int, stop: int) -> None:
-    """Let work requests wait, evenly over the queues."""
-    uow.connection.execute(
-        sa.insert(tables.work_requests), [queues[number % len(queues)] for number in range(start, stop)]
-    )
+def prepare(uow: UnitOfWork) -> int:
+    """Connect a worker that can run some of the demands; returns the user whose work it is."""
+    metadata = {"system:architectures": [f"arch{number}" for number in range(RUNNABLE)], "echo:version": 1}
+    add_worker(uow, "builder", add_server(uow), metadata)
+    user = uow.users.by_username("bench")
+    assert user is not None
+    return user.id
 
 
 def abort_assigned(uow: UnitOfWork) -> int:

@@ -1,4 +1,4 @@
-"""What a benchmark found."""
+"""What a benchmark found, and how it takes the time."""
 
 import asyncio
 import time
@@ -10,11 +10,17 @@ from attrs import define, frozen
 
 @frozen
 class Measured:
-    """One figure and its unit."""
+    """One figure, by its name in the table of figures, in the unit that stands there."""
 
-    what: str
-    figure: float
-    unit: str
+    name: str
+    value: float
+
+
+class CannotMeasure(Exception):
+    """The machine lacks what a measurement needs."""
+
+    def __init__(self, what: str, reason: str) -> None:
+        super().__init__(f"{what} was not measured: {reason}")
 
 
 @define

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 from attrs import Factory, define
 
-from benchmarks.server import Server
+from benchmarks.server import Server, worker_keys
 
 API = "/api/1.0"
 SOCKET = "/api/ws/1.0/worker/connect/"
@@ -22,6 +22,8 @@ class NoopWorkers:
     done: int = 0
     #: When a worker last began to report an end, by the clock of this process.
     reported: float = 0.0
+    #: Seconds that the last such report took.
+    report_took: float = 0.0
     #: When a worker last heard of work, by the clock of this process.
     heard: asyncio.Queue[float] = Factory(asyncio.Queue)
     progress: asyncio.Event = Factory(asyncio.Event)
@@ -51,16 +53,17 @@ class NoopWorkers:
             handed = await answer.json()
         self.reported = time.perf_counter()
         await _put(session, f"{API}/work-request/{handed['id']}/completed/", {"result": "success"})
+        self.report_took = time.perf_counter() - self.reported
         self.done += 1
         self.progress.set()
 
 
 @asynccontextmanager
-async def noop_workers(server: Server, count: int) -> AsyncIterator[NoopWorkers]:
+async def noop_workers(server: Server, count: int, name: str = "noop") -> AsyncIterator[NoopWorkers]:
     """Connect workers to a server; they are gone when the block ends."""
-    keys = [server.farm.admin("worker", "create", f"noop{number}").strip() for number in range(count)]
+    keys = await worker_keys(server, [f"{name}{number}" for number in range(count)])
     workers, ready = NoopWorkers(), asyncio.Semaphore(0)
-    sessions = [aiohttp.ClientSession(server.farm.url, headers={"Token": key}) for key in keys]
+    sessions = [server.session(key) for key in keys]
     tasks = [asyncio.create_task(workers.work(session, ready.release)) for session in sessions]
     for _ in tasks:
         await ready.acquire()

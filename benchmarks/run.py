@@ -1,80 +1,78 @@
-"""Run by `make bench`: starts a server of this checkout, measures it from outside, and prints a table."""
+"""Run by `make bench`: starts servers of this checkout, measures them from outside, and prints a table."""
 
-import asyncio
-import tempfile
-from argparse import ArgumentParser
-from collections.abc import Callable, Coroutine
+import sys
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import Any
 
-from attrs import evolve
 from rich.console import Console
-from rich.table import Table
 
-from benchmarks.bare import bare_transfers
-from benchmarks.bare_work import bare_creation
-from benchmarks.dispatch import dispatch
-from benchmarks.files import describe_artifacts, send_small_files, transfer_large_file
-from benchmarks.measured import Measured
-from benchmarks.nginx import nginx_transfers
-from benchmarks.server import Server, running_server, start_and_rest
-from benchmarks.watching import watch_completions
-from benchmarks.work import create_work_requests, do_work_requests
-from tests.postgresql import CannotStartPostgreSQL, running_postgresql
+from benchmarks.plots import NoMatplotlib, check_plotting, plot
+from benchmarks.report import WIDTH, print_changes, print_figures
+from benchmarks.results import NotResults, Results, about_here, from_json, to_json
+from benchmarks.runs import measure
+from benchmarks.scenarios import names
+from scripts.demo.programs import ProgramFailed
 
-Benchmark = Callable[[Server], Coroutine[Any, Any, list[Measured]]]
-BENCHMARKS: dict[str, Benchmark] = {
-    "start": start_and_rest,
-    "large": transfer_large_file,
-    "small": send_small_files,
-    "artifacts": describe_artifacts,
-    "bare": bare_transfers,
-    "nginx": nginx_transfers,
-    "create": create_work_requests,
-    "bare-create": bare_creation,
-    "done": do_work_requests,
-    "dispatch": dispatch,
-    "watching": watch_completions,
-    "create-postgresql": create_work_requests,
-    "done-postgresql": do_work_requests,
-    "watching-postgresql": watch_completions,
-}
-ON_POSTGRESQL = "-postgresql"
+STDOUT = "-"
 
 
 def main() -> None:
-    """Run the named benchmarks, or all, each against a fresh server."""
+    """Measure what is named, or all."""
+    options = arguments()
+    try:
+        before = from_json(options.against) if options.against else None
+        if options.plot:
+            check_plotting()
+        results = from_json(options.kept) if options.kept else measured(options)
+    except (NotResults, NoMatplotlib, ProgramFailed) as error:
+        sys.exit(f"{error}")
+    show(results, before, options)
+
+
+def arguments() -> Namespace:
+    """What the user wants."""
     parser = ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("names", nargs="*", help=f"which of {', '.join(BENCHMARKS)}; all when none is named")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which of {', '.join(names())}; else all")
+    parser.add_argument("--runs", type=int, default=1, metavar="N", help="how often; figures are medians [default: 1]")
+    parser.add_argument("--json", nargs="?", const=STDOUT, metavar="FILE", help="write the results there, or to stdout")
+    parser.add_argument("--against", type=Path, metavar="FILE", help="results of --json: tell what changed since")
+    parser.add_argument("--plot", type=Path, metavar="DIR", help="draw pictures there (PNG)")
+    parser.add_argument(
+        "--from", dest="kept", type=Path, metavar="FILE", help="measure nothing; show the results of --json again"
+    )
     options = parser.parse_args()
-    if unknown := set(options.names) - set(BENCHMARKS):
+    if unknown := set(options.names) - set(names()):
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}")
-    table = Table(title="One server and its clients on one machine", title_justify="left")
-    for heading in ("What", "Figure", "Unit"):
-        table.add_column(heading, justify="right" if heading == "Figure" else "left")
-    for name in options.names or BENCHMARKS:
-        for measured in measure(name):
-            table.add_row(measured.what, f"{measured.figure:,.1f}", measured.unit)
-    Console().print(table)
+    if options.runs < 1:
+        parser.error("--runs must be 1 at least")
+    return options
 
 
-def measure(name: str) -> list[Measured]:
-    """The figures of one benchmark."""
-    with tempfile.TemporaryDirectory(prefix="debusine-bench-") as directory:
-        if not name.endswith(ON_POSTGRESQL):
-            return figures(name, Path(directory), None)
-        try:
-            with running_postgresql(fsync=True) as postgresql:
-                found = figures(name, Path(directory), postgresql.create_database())
-        except CannotStartPostgreSQL as error:
-            return [Measured(f"{name}: {error}", 0, "")]
-    return [evolve(each, what=f"{each.what}, on PostgreSQL") for each in found]
+def measured(options: Namespace) -> Results:
+    """Measure, and tell on standard error how far it is."""
+    results = Results(about=about_here())
+    measure(options.names or names(), options.runs, results, lambda line: print(line, file=sys.stderr, flush=True))
+    return results
 
 
-def figures(name: str, directory: Path, database: str | None) -> list[Measured]:
-    """Start a server, and run one benchmark against it."""
-    with running_server(directory, database) as server:
-        return asyncio.run(BENCHMARKS[name](server))
+def show(results: Results, before: Results | None, options: Namespace) -> None:
+    """Print the tables, and write the files that are wanted."""
+    console = _console(to_stderr=options.json == STDOUT)
+    print_figures(console, results)
+    if before is not None:
+        print_changes(console, before, results)
+    if options.json == STDOUT:
+        sys.stdout.buffer.write(to_json(results) + b"\n")
+    elif options.json:
+        Path(options.json).write_bytes(to_json(results) + b"\n")
+    if options.plot:
+        for path in plot(results, options.plot):
+            console.print(f"Drawn: {path}", markup=False)
+
+
+def _console(*, to_stderr: bool) -> Console:
+    console = Console(stderr=to_stderr)
+    return console if console.is_terminal else Console(stderr=to_stderr, width=WIDTH)
 
 
 if __name__ == "__main__":

@@ -9,14 +9,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import aiohttp
 import sqlalchemy as sa
 
-from benchmarks.dispatch import row
+from benchmarks.backlog import row
 from benchmarks.measured import Measured, timed
 from benchmarks.noop_workers import NoopWorkers, noop_workers
 from benchmarks.server import Server
 from benchmarks.work import create
-from debusine.config import read_settings
 from debusine.db import tables
-from debusine.db.engine import sqlite_url
 from debusine.db.open import open_database
 from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.completions import TICK
@@ -26,43 +24,38 @@ from debusine.domain.work_requests import Result, Status
 ON_COMPLETED = "/api/ws/1.0/work-request/on-completed/"
 EVERYTHING = f"{ON_COMPLETED}?completed_at_since=2000-01-01T00:00:00Z"
 WATCHERS = 1000
-MISSED = 100_000
+MISSED = 50_000
 BATCH = 10_000
 
 
 async def watch_completions(server: Server) -> list[Measured]:
     """One watcher, a thousand of them, and one who has missed very much."""
     async with noop_workers(server, 1) as workers, server.session() as session:
-        async with watching(session, 1) as sockets:
-            alone = [await until_told(session, workers, sockets) for _ in range(200)]
-        before = server.resident()
-        async with watching(session, WATCHERS) as sockets:
-            each = (server.resident() - before) * 1024 / WATCHERS
-            all_told = [await until_told(session, workers, sockets) for _ in range(20)]
+        async with watching(server, 1) as sockets:
+            alone = [await until_told(session, workers, sockets) for _ in range(100)]
+        before = server.memory.resident()
+        async with watching(server, WATCHERS) as sockets:
+            each = (server.memory.resident() - before) * 1000 / WATCHERS
+            all_told = [await until_told(session, workers, sockets) for _ in range(10)]
         await complete_many(server, MISSED)
-        before = server.resident()
+        server.memory.forget()
         with timed() as caught_up:
             await catch_up(session)
-        grown = server.resident() - before
     return [
-        Measured("reported until a watcher is told, median", statistics.median(alone) * 1000, "ms"),
-        Measured("reported until a watcher is told, worst of 200", max(alone) * 1000, "ms"),
-        Measured(f"reported until {WATCHERS:,} watchers are told, median", statistics.median(all_told) * 1000, "ms"),
-        Measured("memory of one watcher at the server", each, "KiB"),
-        Measured(f"{MISSED:,} missed completions told", caught_up.seconds, "s"),
-        Measured("memory that this took at the server", grown, "MiB"),
+        Measured("watcher", statistics.median(alone) * 1000),
+        Measured("watchers", statistics.median(all_told) * 1000),
+        Measured("watcher-memory", each),
+        Measured("missed", MISSED / caught_up.seconds),
+        Measured("missed-memory", server.memory.peak()),
     ]
 
 
 @asynccontextmanager
-async def watching(session: aiohttp.ClientSession, count: int) -> AsyncIterator[list[aiohttp.ClientWebSocketResponse]]:
+async def watching(server: Server, count: int) -> AsyncIterator[list[aiohttp.ClientWebSocketResponse]]:
     """So many sockets that are connected."""
-    connector = aiohttp.TCPConnector(limit=0)
     async with AsyncExitStack() as stack:
-        many = await stack.enter_async_context(
-            aiohttp.ClientSession(session._base_url, headers=session.headers, connector=connector)  # noqa: SLF001
-        )
-        sockets = [await stack.enter_async_context(many.ws_connect(ON_COMPLETED)) for _ in range(count)]
+        session = await stack.enter_async_context(server.session(connections=0))
+        sockets = [await stack.enter_async_context(session.ws_connect(ON_COMPLETED)) for _ in range(count)]
         for socket in sockets:
             assert (await socket.receive_json())["text"] == "connected"
         yield sockets
@@ -89,8 +82,7 @@ async def catch_up(session: aiohttp.ClientSession) -> None:
 
 async def complete_many(server: Server, count: int) -> None:
     """Rows of completed work requests, put in beside the idle server."""
-    settings = read_settings(data_dir=server.farm.server_data)
-    database = open_database(settings.database or sqlite_url(settings.sqlite))
+    database = open_database(server.database)
     for _ in range(0, count, BATCH):
         await database.write(complete_batch)
     await database.aclose()

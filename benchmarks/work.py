@@ -6,9 +6,9 @@ import time
 
 import aiohttp
 
-from benchmarks.measured import Measured, each, timed
+from benchmarks.measured import Measured, each
 from benchmarks.noop_workers import NoopWorkers, noop_workers
-from benchmarks.server import Server
+from benchmarks.server import Server, Work
 
 WORKERS = 20
 BODY = {"task_name": "noop", "task_data": {"result": True}, "event_reactions": {}}
@@ -16,40 +16,39 @@ BODY = {"task_name": "noop", "task_data": {"result": True}, "event_reactions": {
 
 async def create_work_requests(server: Server) -> list[Measured]:
     """Requests created, 16 at a time and alone; each is on the disk when it is answered."""
-    return [
-        Measured("work requests created, 16 at a time", await rate(server, count=2000, concurrency=16), "/s"),
-        Measured("work requests created, one at a time", await rate(server, count=500, concurrency=1), "/s"),
-    ]
+    together = await creating(server, count=2000, concurrency=16)
+    alone = await creating(server, count=500, concurrency=1)
+    return [*together.rate("create", 2000), Measured("create-alone", 500 / alone.seconds)]
 
 
 async def do_work_requests(server: Server) -> list[Measured]:
     """Requests that go from their creation to their end through twenty workers, and how soon a worker hears."""
     async with noop_workers(server, WORKERS) as workers, server.session() as session:
         await through(session, workers, 200)  # until everything is warm
-        done = await through(session, workers, 2000)
+        with server.working() as work:
+            await through(session, workers, 2000)
         seconds = [await until_heard(session, workers) for _ in range(100)]
-    median = statistics.median(seconds) * 1000
     return [
-        Measured(f"created and done, {WORKERS} workers, 16 creators", done, "/s"),
-        Measured("created until a worker is told, median when idle", median, "ms"),
+        *work.rate("done", 2000),
+        Measured("told", statistics.median(seconds) * 1000),
+        Measured("told-worst", max(seconds) * 1000),
+        Measured("told-memory", server.memory.peak()),
     ]
 
 
-async def rate(server: Server, *, count: int, concurrency: int) -> float:
-    """Requests created in a second."""
+async def creating(server: Server, *, count: int, concurrency: int) -> Work:
+    """What it takes to create so many."""
     async with server.session() as session:
-        with timed() as created:
+        with server.working() as work:
             await each(lambda _: create(session), count=count, concurrency=concurrency)
-    return count / created.seconds
+    return work
 
 
-async def through(session: aiohttp.ClientSession, workers: NoopWorkers, count: int) -> float:
-    """Requests created and done in a second."""
+async def through(session: aiohttp.ClientSession, workers: NoopWorkers, count: int) -> None:
+    """Create so many, and wait until they are done."""
     already = workers.done
-    with timed() as all_done:
-        await each(lambda _: create(session), count=count, concurrency=16)
-        await workers.wait_until_done(already + count)
-    return count / all_done.seconds
+    await each(lambda _: create(session), count=count, concurrency=16)
+    await workers.wait_until_done(already + count)
 
 
 async def until_heard(session: aiohttp.ClientSession, workers: NoopWorkers) -> float:

@@ -1,0 +1,104 @@
+"""Runs: each one goes once through all scenarios, so that what changes on the machine is spread over all of them."""
+
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from attrs import define, field
+
+from benchmarks.loops import run_fast
+from benchmarks.measured import CannotMeasure
+from benchmarks.results import POSTGRESQL, SQLITE, Results
+from benchmarks.scenarios import FLAT, POSTGRESQL_SUFFIX, SCENARIOS, Measure
+from benchmarks.server import Server, running_server
+from debusine.db.schema import migrate
+from tests.postgresql import CannotStartPostgreSQL, PostgreSQLServer, running_postgresql
+
+Say = Callable[[str], None]
+
+
+def measure(names: Sequence[str], runs: int, results: Results, say: Say) -> None:
+    """Measure everything that is named, so many times."""
+    with ExitStack() as stack:
+        postgresql = _postgresql(names, stack, results)
+        for number in range(runs):
+            run = Run(results, postgresql)
+            for name in names:
+                say(f"{name}, run {number + 1} of {runs}")
+                run.measure(name)
+
+
+def _postgresql(names: Iterable[str], stack: ExitStack, results: Results) -> "Templates | None":
+    """One PostgreSQL for all runs, if any is needed and can be had; with its durability."""
+    if not any(name.endswith(POSTGRESQL_SUFFIX) for name in names):
+        return None
+    try:
+        return Templates(stack.enter_context(running_postgresql(fsync=True)))
+    except CannotStartPostgreSQL as error:
+        results.miss(f"PostgreSQL: {error}")
+        return None
+
+
+@define
+class Templates:
+    """A PostgreSQL whose databases are copies of one that is migrated: a migration for each would take a second."""
+
+    server: PostgreSQLServer
+    _template: str | None = None
+
+    def database(self) -> str:
+        """A new database, fit for a server."""
+        if self._template is None:
+            url = self.server.create_database()
+            migrate(url)
+            self._template = url.partition("?")[0].rpartition("/")[2]
+        return self.server.create_database(template=self._template)
+
+
+@define
+class Run:
+    """One run, which measures each baseline once."""
+
+    results: Results
+    postgresql: Templates | None
+    _measured: set[tuple[Measure, str]] = field(factory=set)
+
+    def measure(self, name: str) -> None:
+        """Measure one scenario."""
+        on = POSTGRESQL if name.endswith(POSTGRESQL_SUFFIX) else SQLITE
+        plain = name.removesuffix(POSTGRESQL_SUFFIX)
+        if on == POSTGRESQL and self.postgresql is None:
+            return
+        with tempfile.TemporaryDirectory(prefix="debusine-bench-") as directory:
+            Path(directory).chmod(0o755)  # nginx, started as root, works as another user
+            work = (
+                self._flat(plain, on, Path(directory)) if plain in FLAT else self._scenario(plain, on, Path(directory))
+            )
+            run_fast(work)
+
+    async def _flat(self, name: str, on: str, directory: Path) -> None:
+        self.results.add(on, await FLAT[name](directory, self._database(on), self._database(on)))
+
+    async def _scenario(self, name: str, on: str, directory: Path) -> None:
+        scenario = SCENARIOS[name]
+        async with running_server(directory, self._database(on)) as server:
+            for baseline in scenario.of_database:
+                await self._baseline(baseline, on, server)
+            for baseline in scenario.baselines:
+                await self._baseline(baseline, "", server)
+            async with server.memory.drawing() as curve:
+                self.results.add(on, await scenario.measure(server))
+        self.results.draw(name, on, curve)
+
+    async def _baseline(self, baseline: Measure, on: str, server: Server) -> None:
+        if (baseline, on) in self._measured:
+            return
+        self._measured.add((baseline, on))
+        try:
+            self.results.add(on, await baseline(server))
+        except CannotMeasure as error:
+            self.results.miss(str(error))
+
+    def _database(self, on: str) -> str | None:
+        return self.postgresql.database() if on == POSTGRESQL and self.postgresql else None
