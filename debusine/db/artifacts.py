@@ -44,11 +44,9 @@ class ArtifactRepository(Repository[Artifact]):
 
     def attached_to(self, work_requests: Collection[int]) -> dict[int, list[int]]:
         """Work request → the ids of its artifacts, ascending; in one statement for a page of them."""
-        maker = self.table.c.created_by_work_request
         found: dict[int, list[int]] = {work_request: [] for work_request in work_requests}
         for batch in batches(found):
-            statement = sa.select(maker, self.table.c.id).where(maker.in_(batch), self.table.c.attached)
-            for work_request, artifact in self.connection.execute(statement.order_by(self.table.c.id)):
+            for work_request, artifact in self.connection.execute(_ATTACHED_TO, {"work_requests": batch}):
                 found[work_request].append(artifact)
         return found
 
@@ -105,6 +103,14 @@ class RelationRepository(Repository[ArtifactRelation]):
 
 
 # Made once: to make a statement costs more than to run it.
+_ATTACHED_TO = (
+    sa.select(tables.artifacts.c.created_by_work_request, tables.artifacts.c.id)
+    .where(
+        tables.artifacts.c.created_by_work_request.in_(sa.bindparam("work_requests", expanding=True)),
+        tables.artifacts.c.attached,
+    )
+    .order_by(tables.artifacts.c.id)
+)
 _ATTACH = (
     sa.update(tables.artifacts)
     .where(

@@ -12,6 +12,9 @@ from debusine.domain.errors import Unavailable
 from debusine.server.answers import json_answer
 from debusine.server.keys import DATABASE, STORES
 
+#: Read from the disk once: balancers ask for it all the time.
+VERSION = version("debusine")
+
 
 @frozen
 class Health:
@@ -29,7 +32,7 @@ async def health(request: web.Request) -> web.Response:
     database = await _database(request)
     stores = request.app[STORES].health
     status = HTTPStatus.OK if database == "ok" else HTTPStatus.SERVICE_UNAVAILABLE
-    return json_answer(Health(version("debusine"), database, stores), status=status)
+    return json_answer(Health(VERSION, database, stores), status=status)
 
 
 async def _database(request: web.Request) -> str:
