@@ -172,10 +172,18 @@ def _made_before(uow: UnitOfWork, maker: Maker, declaration: Declaration) -> Art
     """What the same attempt has made of the same declaration: the answer was lost, and its worker asks again."""
     if maker.work_request is None or maker.attempt is None:
         return None
-    for artifact in uow.artifacts.made_in(maker.work_request, maker.attempt):
-        if (artifact.category, artifact.data) == (declaration.category, declaration.data):
+    alike = [
+        artifact
+        for artifact in uow.artifacts.made_in(maker.work_request, maker.attempt)
+        if (artifact.category, artifact.data) == (declaration.category, declaration.data)
+    ]
+    # Of all at once: it may have made thousands that are alike but for their files.
+    sizes = uow.files_in_artifacts.sizes([artifact.id for artifact in alike]) if alike else {}
+    declared = {file.path: file.digest.size for file in declaration.files}
+    wanted = [(file.path, file.digest.hex, file.digest.size) for file in declaration.files]
+    for artifact in alike:
+        if sizes[artifact.id] == declared:
             made = _description(uow, artifact, maker.workspace)
-            wanted = [(file.path, file.digest.hex, file.digest.size) for file in declaration.files]
             if [(file.path, file.hash, file.size) for file in made.files] == wanted:
                 return made
     return None
