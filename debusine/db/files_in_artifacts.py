@@ -43,7 +43,10 @@ class FileInArtifactRepository(Repository[FileInArtifact]):
     def listed(self, artifact: int) -> Sequence[ListedFile]:
         """The files of an artifact as lists show them, sorted by path."""
         rows = self.connection.execute(_LISTED, {"artifact": artifact}).scalar_one()
-        return [_listed(*row) for row in sorted(rows)]
+        return [
+            ListedFile(path, size, hash_, bool(complete), content_type)
+            for path, size, hash_, complete, content_type in sorted(rows)
+        ]
 
     def at(self, artifact: int, path: ArtifactPath) -> FileInArtifact:
         """The file of an artifact at a path, or ``NoSuchFile``."""
@@ -177,10 +180,6 @@ def _place(
         complete=complete,
         content_type=content_type,
     )
-
-
-def _listed(path: str, size: int, hash_: str, complete: bool, content_type: str | None) -> ListedFile:
-    return ListedFile(ArtifactPath.known(path), size, hash_, bool(complete), content_type)
 
 
 def _upload(row: sa.Row[Any]) -> FileUpload | None:

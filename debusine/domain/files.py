@@ -77,6 +77,10 @@ class File:
                 running.update(block)
         return running.digest()
 
+    def holds(self, content: bytes) -> bool:
+        """Whether these are its bytes."""
+        return hashlib.new(self.current_hash_algorithm, content).digest() == self.hash_digest
+
     @classmethod
     def from_local_path(cls, path: Path) -> Self:
         """Describe a local file; not in the database yet."""
@@ -103,7 +107,7 @@ class FileInArtifact:
 class ListedFile:
     """A file of an artifact as lists show it: there are thousands of them, so it is made in one go."""
 
-    path: "ArtifactPath"
+    path: str
     #: Bytes.
     size: int
     #: The hash in hexadecimal.

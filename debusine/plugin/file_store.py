@@ -80,6 +80,8 @@ class FileStoreBackend(ABC, Generic[O]):
     #: The names of the options that say where the bytes are: while a store holds files, a start that would change one
     #: of them is refused. None: all that are not secret.
     place: ClassVar[Collection[str] | None] = None
+    #: Whether ``store_content`` is there: for stores that keep a small file in less time than a copy of it takes.
+    takes_content: ClassVar[bool] = False
 
     def __init__(self, options: O) -> None:
         self.options = options
@@ -100,6 +102,13 @@ class FileStoreBackend(ABC, Generic[O]):
         removing one never hurts another with the same content. When it raises, or is cancelled, nothing stays.
         ``StorageFull`` when there is no room; ``WriteFailed`` when the device failed, ``Unavailable`` when it is away.
         """
+
+    def store_content(self, file: File, content: bytes) -> StoreData:
+        """Keep the bytes of a small file, which were verified and are in memory; all else as ``store`` says.
+
+        It blocks, and is called in a thread; never unless ``takes_content``.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def open(

@@ -34,6 +34,13 @@ class Body:
         if taken != expected:
             raise WrongLength(expected, taken)
 
+    async def whole(self, expected: int, *, turn: Turn) -> bytes:
+        """All of it, for a body that may be held in memory; ``WrongLength`` when it is not as long as announced."""
+        content = b"".join(await turn.unless_overtaken(partial(self._block, expected)))
+        if len(content) != expected:
+            raise WrongLength(expected, len(content))
+        return content
+
     async def fill(self, file: PartialFile, expected: int, *, skip: int, turn: Turn) -> None:
         """Append all but the first ``skip`` bytes to a partial file.
 

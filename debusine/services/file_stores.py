@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -97,9 +97,19 @@ class FileStores(Mapping[str, FileStoreBackend[Any]]):
 
     async def keep(self, store: int, file: File, source: Path) -> StoreData:
         """Have a store keep a file, as ``FileStoreBackend.store`` says, and remember how that went."""
-        backend = self.by_id(store)
+        with self._noting(store) as backend:
+            return await backend.store(file, source)
+
+    def keep_content(self, store: int, file: File, content: bytes) -> StoreData:
+        """Have a store keep what is in memory, as ``FileStoreBackend.store_content`` says; blocks."""
+        with self._noting(store) as backend:
+            return backend.store_content(file, content)
+
+    @contextmanager
+    def _noting(self, store: int) -> Iterator[FileStoreBackend[Any]]:
+        """Remember how it went what is done with a backend in the block."""
         try:
-            data = await backend.store(file, source)
+            yield self.by_id(store)
         except WriteFailed as error:  # a device that has lied once is the operator's to look after
             self._condemned.add(store)
             self._note(store, str(error))
@@ -109,7 +119,6 @@ class FileStores(Mapping[str, FileStoreBackend[Any]]):
             raise
         if store not in self._condemned:
             self._note(store, OK)
-        return data
 
     def _note(self, store: int, state: str) -> None:
         name = next(row.name for row in self.rows.values() if row.id == store)

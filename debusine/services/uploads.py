@@ -11,7 +11,7 @@ from debusine.config import Limits
 from debusine.db.database import Database
 from debusine.domain.errors import Conflict, DebusineError, NotFound, StorageFull, TooMany
 from debusine.domain.uploads import UploadTarget
-from debusine.plugin import WriteFailed, in_thread
+from debusine.plugin import StoreData, WriteFailed, in_thread
 from debusine.protocol.ranges import ContentRange
 from debusine.services.bodies import Body
 from debusine.services.file_stores import FileStores
@@ -20,6 +20,9 @@ from debusine.services.spans import Span, check_size
 from debusine.services.spool import Spool
 from debusine.services.turns import Turn, Turns
 from debusine.services.upload_records import Wanted, advance, complete, discard, find_target
+
+#: Bytes of a file that is held in memory when it comes in one request: as many as a connection holds anyway.
+SMALL = 64 << 10
 
 logger = logging.getLogger(__name__)
 
@@ -106,6 +109,9 @@ class Reception:
         if not span.missing(self.target.received):  # whoever was overtaken had done it already
             await body.drain(len(span))
             return Progress.of(self.target)
+        if self._fits_into_memory(span):
+            content = await body.whole(len(span), turn=self.turn)
+            return await self._take_content(content)
         partial = self._partial(len(span))
         try:
             await body.fill(partial, len(span), skip=self.target.received - span.start, turn=self.turn)
@@ -120,6 +126,30 @@ class Reception:
         if partial.written < self.target.file.size:
             return await self._advance(partial)
         return await self._finish(partial)
+
+    def _fits_into_memory(self, span: Span) -> bool:
+        """Whether the request brings a whole file that is taken in one hop to a thread."""
+        target = self.target
+        if target.upload is not None or target.stored or not len(span) == target.file.size <= SMALL:
+            return False
+        return self.uploads.stores.by_id(target.store).takes_content
+
+    async def _take_content(self, content: bytes) -> Progress:
+        kept: list[StoreData] = []
+        try:
+            await in_thread(self._keep_content, content, kept)
+        except asyncio.CancelledError:
+            await self._remove_copy(*kept)
+            raise
+        await self._record(*kept)
+        return Progress(self.target.file.size, complete=True)
+
+    def _keep_content(self, content: bytes, kept: list[StoreData]) -> None:
+        """Hash, compare, store, sync; blocks. What ``kept`` says then is also for who is cancelled meanwhile."""
+        self.uploads.spool.check_space(len(content))
+        if not self.target.file.holds(content):
+            raise WrongContent(self.target.place.path)
+        kept.append(self.uploads.stores.keep_content(self.target.store, self.target.file, content))
 
     def _partial(self, wanted: int) -> PartialFile:
         upload, spool = self.target.upload, self.uploads.spool
@@ -164,7 +194,10 @@ class Reception:
 
     async def _store(self, partial: PartialFile) -> None:
         stores, target = self.uploads.stores, self.target
-        data = None if target.stored else await stores.keep(target.store, target.file, partial.path)
+        await self._record(None if target.stored else await stores.keep(target.store, target.file, partial.path))
+
+    async def _record(self, data: Mapping[str, Any] | None) -> None:
+        """Commit that the file is complete; ``data`` finds the new copy, which goes again when it is not needed."""
         try:
             needed = await self.uploads.database.write(complete, self.target, data)
         except SURELY_NOT:
@@ -173,7 +206,7 @@ class Reception:
         if not needed:
             await self._remove_copy(data)
 
-    async def _remove_copy(self, data: Mapping[str, Any] | None) -> None:
+    async def _remove_copy(self, data: Mapping[str, Any] | None = None) -> None:
         """Let go of a copy that no row speaks of; when that fails, the sweep finds it."""
         if data is None:
             return

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from debusine.plugin import StoreData, now
+from debusine.plugin import StoreData, in_thread, now
 from debusine.plugin.kinds import FILE_STORE
 from debusine.testing.file_stores.suite import (
     MIB,
@@ -71,6 +71,18 @@ class Storing(FileStoreSuite):
         await backend.remove(source.file, first)
         got = await content(backend, source, second)
         require(got == source.content, "remove() of one object must not touch another with the same content")
+
+    async def test_content_is_kept_as_a_file_would_be(self, backend: Backend, sources: Sources) -> None:
+        """Small files that are in memory become objects like all others, each of its own."""
+        if not backend.takes_content:
+            pytest.skip("this store takes no content")
+        source = sources.of_size(10_000)
+        first = await in_thread(backend.store_content, source.file, source.content)
+        second = await in_thread(backend.store_content, source.file, source.content)
+        await backend.remove(source.file, first)
+        got = await content(backend, source, through_json(second))
+        require(got == source.content, "open() must find what store_content() has kept, whatever became of its twin")
+        require(second in await listed_data(backend), "entries() must list what store_content() has kept")
 
     async def test_many_files_are_stored_at_the_same_time(self, backend: Backend, sources: Sources) -> None:
         """No object gets bytes of another."""

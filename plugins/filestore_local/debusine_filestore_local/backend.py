@@ -56,6 +56,7 @@ class LocalFileStore(FileStoreBackend[LocalOptions]):
     """Keeps files in a directory, as hard links of what was uploaded where the file system allows it."""
 
     name = "local"
+    takes_content = True
     Options = LocalOptions
 
     def __init__(self, options: LocalOptions, filesystem: FileSystem | None = None) -> None:
@@ -76,6 +77,13 @@ class LocalFileStore(FileStoreBackend[LocalOptions]):
             # The thread may have come to its end before anybody could tell it.
             await in_thread(self._objects.discard, key)
             raise
+        return data_of(key)
+
+    def store_content(self, file: File, content: bytes) -> StoreData:
+        """Write the bytes where ``store`` would link them; they and their name are on the disk when this returns."""
+        key = new_key(file)
+        with errors_of_storing(self._objects, file):
+            self._objects.add_content(content, key)
         return data_of(key)
 
     @asynccontextmanager

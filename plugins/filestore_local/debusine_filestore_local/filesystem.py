@@ -15,6 +15,10 @@ class FileSystem:
         """Read from a place in a file."""
         return os.pread(descriptor, size, offset)
 
+    def write(self, descriptor: int, data: memoryview) -> int:
+        """Append bytes to an open file; return how many it took."""
+        return os.write(descriptor, data)
+
     def copy_block(self, source: int, target: int, offset: int, size: int) -> int:
         """Append a block of one open file to another inside the kernel; return the bytes copied, 0 at the end."""
         return os.sendfile(target, source, offset, size)

@@ -44,13 +44,13 @@ class Objects:
 
     def add(self, file: File, source: Path, key: Key) -> None:
         """Keep the bytes of a local file; when this raises, nothing of it stays."""
-        arriving = self.incoming / key
-        try:
+        with self._arriving(key) as arriving:
             self._fill(arriving, file, source)
-            self._publish(arriving, self.path(key))
-        except BaseException:
-            self.discard(key)
-            raise
+
+    def add_content(self, content: bytes, key: Key) -> None:
+        """Keep bytes that are in memory; when this raises, nothing of it stays."""
+        with self._arriving(key) as arriving:
+            self._write(content, arriving)
 
     def discard(self, key: Key) -> None:
         """Let go of all that there may be of an object; what cannot be removed is left to the sweep."""
@@ -91,6 +91,27 @@ class Objects:
         probe = new_key(File(sha256=bytes(32), size=0))
         (self.incoming / probe).touch(exist_ok=False)
         self.discard(probe)
+
+    @contextlib.contextmanager
+    def _arriving(self, key: Key) -> Iterator[Path]:
+        """Where the block must leave the bytes, synced; they become an object at its end."""
+        arriving = self.incoming / key
+        try:
+            yield arriving
+            self._publish(arriving, self.path(key))
+        except BaseException:
+            self.discard(key)
+            raise
+
+    def _write(self, content: bytes, arriving: Path) -> None:
+        target = os.open(arriving, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            left = memoryview(content)
+            while left:
+                left = left[self.filesystem.write(target, left) :]
+            self.filesystem.sync(target)
+        finally:
+            os.close(target)
 
     def _fill(self, arriving: Path, file: File, source: Path) -> None:
         descriptor = os.open(source, os.O_RDONLY)

@@ -40,6 +40,10 @@ class FailingFileSystem(FileSystem):
             self._pass("copy_block")
         return copied
 
+    def write(self, descriptor: int, data: memoryview) -> int:
+        self._pass("write")
+        return super().write(descriptor, data[:1000])
+
     def sync(self, descriptor: int) -> None:
         self._pass("sync")
         super().sync(descriptor)
@@ -110,6 +114,35 @@ class TestStoring:
 
         assert files_below(tmp_path / "store") == []
         assert source.path.read_bytes() == source.content
+
+    @pytest.mark.parametrize("call", ["write", "sync", "sync_directory", "rename", "sync_name"])
+    @pytest.mark.parametrize(
+        ("number", "error"), [(errno.ENOSPC, StorageFull), (errno.EDQUOT, StorageFull), (errno.EIO, WriteFailed)]
+    )
+    async def test_a_call_that_fails_for_content_leaves_nothing_and_is_not_tried_again(
+        self, tmp_path: Path, sources: Sources, call: str, number: int, error: type[Exception]
+    ) -> None:
+        filesystem = FailingFileSystem(call, number)
+        backend = await store_on(filesystem, tmp_path)
+        source = sources.of_size(5000)
+
+        with pytest.raises(error):
+            backend.store_content(source.file, source.content)
+
+        assert files_below(tmp_path / "store") == []
+        assert filesystem.calls.count(call) == 1
+
+    async def test_content_that_the_system_takes_piece_by_piece_is_kept_whole(
+        self, tmp_path: Path, sources: Sources
+    ) -> None:
+        filesystem = FailingFileSystem("nothing", errno.EIO)
+        backend = await store_on(filesystem, tmp_path)
+        source = sources.of_size(5000)
+
+        data = backend.store_content(source.file, source.content)
+
+        assert filesystem.calls == ["write"] * 5 + ["sync", "sync_directory", "rename", "sync_name"]
+        assert (await backend.verify(source.file, data)) == source.file.digest
 
     @pytest.mark.parametrize("call", ["sync", "sync_name"])
     async def test_a_failed_fsync_is_not_tried_again(self, tmp_path: Path, sources: Sources, call: str) -> None:
