@@ -1,7 +1,7 @@
 # Everything here may be run again and again: each target installs what it needs, and nothing twice.
 #
 #   ONCE=1            make demo ends by itself; its exit status says whether every step did what it should
-#   ARGS="-k upload"  what make test hands to pytest
+#   ARGS="-k upload"  what make test hands to pytest; make bench takes --runs N, --json FILE, --against FILE, --plot DIR, NAMES
 #   JOBS=1            make test runs so many tests at a time; else as many as there are processors
 #   MINUTES=10        how long make fuzz goes on
 #   PYTHON=python3.13 another Python than python3
@@ -47,6 +47,6 @@ docs: ## Write the documentation to docs/_build/html; every warning is an error
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 	@echo 'The documentation begins at docs/_build/html/index.html'
 
-bench: ## Measure a server of this checkout on this machine
+bench: ## Measure servers of this checkout on this machine, in about six minutes
 	@scripts/prepare venv
 	@$(BIN)/python -m benchmarks.run $(ARGS)

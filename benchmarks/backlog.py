@@ -60,20 +60,12 @@ def row(at: datetime, demand_id: int, workspace: int, user: int) -> dict[str, An
     }
 
 
-def let_wait(uow: UnitOfWork, queues: Sequence[Mapping[str, Any]], already: int, until: int) -> None:
-    """Let work requests wait, evenly over the queues, until they are so many."""
+def let_wait(uow: UnitOfWork, queues: Sequence[dict[str, Any]], waiting: int) -> None:
+    """Let so many work requests wait, evenly over the queues; a multiple of their number, or fewer than they are."""
     table = tables.work_requests
-    if already < len(queues):
-        few = min(until, len(queues))
-        uow.connection.execute(sa.insert(table), [dict(queues[number]) for number in range(already, few)])
-        already = few
-    if until > already:
-        last = uow.connection.scalar(sa.select(sa.func.max(table.c.id)))
-        examples = table.c.id.in_(
-            sa.select(table.c.id).where(table.c.task_name == "echo", table.c.id <= last).order_by(table.c.id.desc())
-            .limit(len(queues))
-        )  # fmt: skip
-        multiply(uow, table, examples, (until - already) // len(queues), {})
+    before = uow.connection.scalar(sa.select(sa.func.max(table.c.id))) or 0
+    uow.connection.execute(sa.insert(table), list(queues[:waiting]))
+    multiply(uow, table, table.c.id > before, waiting // len(queues) - 1, {})
 
 
 def multiply(
@@ -84,6 +76,9 @@ def multiply(
     changed: Mapping[str, sa.ColumnElement[Any]],
 ) -> None:
     """Copy rows inside the database, so many times, one copy of all after the other."""
+    if times < 1:
+        return
+    trust(uow)
     numbers = counting(times)
     columns = [column for column in table.c if column.name != "id"]
     values = [changed.get(column.name, column) for column in columns]
@@ -124,6 +119,12 @@ def repeat_work_request(uow: UnitOfWork, work_request: int, times: int) -> None:
     )
     names = ["work_request", *(column.name for column in columns)]
     uow.connection.execute(attempts.insert().from_select(names, copies))
+
+
+def trust(uow: UnitOfWork) -> None:
+    """Have PostgreSQL look up no references until the transaction ends: what is copied has good ones."""
+    if uow.connection.dialect.name == "postgresql":
+        uow.connection.execute(sa.text("SET LOCAL session_replication_role = replica"))
 
 
 def analyze(uow: UnitOfWork) -> None:

@@ -1,13 +1,14 @@
 """A million rows: what lists, artifacts, reports and dispatches cost with them, against an empty farm."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 from attrs import frozen
 
 from benchmarks.backlog import analyze, repeat_artifact, repeat_work_request
+from benchmarks.databases import Databases
 from benchmarks.dispatch import dispatch, opened
 from benchmarks.figures import BACKLOGS, BESIDE_ROWS
 from benchmarks.files import read, send_artifact
@@ -16,7 +17,9 @@ from benchmarks.medians import median
 from benchmarks.noop_workers import NoopWorkers, noop_workers
 from benchmarks.server import Server, running_server, started
 from benchmarks.work import through
+from debusine.db.database import Database
 from debusine.protocol.cursors import Cursor
+from tests.work import open_workshop
 
 LIST = "/api/1.0/work-request/?page_size=50"
 ARTIFACTS, FILES = 100_000, 10
@@ -27,21 +30,32 @@ USED, FIRST = 200, 1
 ROUNDS, WARM = 60, 10
 
 
-async def flat(directory: Path, empty_database: str | None, full_database: str | None) -> list[Measured]:
-    """Dispatches before ever more that waits; then two servers side by side, one with all of that and much more."""
+async def flat(directory: Path, databases: Databases) -> list[Measured]:
+    """Dispatches before ever more that waits; then two servers side by side, one with most of that and much more."""
     for name in ("empty", "full"):
         (directory / name).mkdir()
-    async with running_server(directory / "full", full_database) as server:
+    async with running_server(directory / "full", databases.for_server()) as server:
         artifact = await use(server)
         url, key = server.database, server.key
-    dispatched = await dispatch(url)
-    await fill(url, artifact)
+    async with AsyncExitStack() as stack:
+        small = [await stack.enter_async_context(prepared(databases, directory / f"{n}.sqlite")) for n in BACKLOGS[:-1]]
+        database = await stack.enter_async_context(opened(url))
+        dispatched = await dispatch(dict(zip(BACKLOGS, [*small, database], strict=True)))
+        await fill(database, artifact)
     with started(directory / "full/server") as full:
         full.key = key
-        async with running_server(directory / "empty", empty_database) as empty:
+        async with running_server(directory / "empty", databases.for_server()) as empty:
             await use(empty)
-            found = await compared(empty, full, artifact, USED + max(BACKLOGS) + DONE)
+            found = await compared(empty, full, artifact, USED + BACKLOGS[-1] + DONE)
     return [*dispatched, Measured("start-full", full.started), *found]
+
+
+@asynccontextmanager
+async def prepared(databases: Databases, place: Path) -> AsyncIterator[Database]:
+    """A database without a server, with what work needs."""
+    async with opened(databases.bare(place)) as database:
+        await open_workshop(database)
+        yield database
 
 
 async def use(server: Server) -> int:
@@ -52,12 +66,11 @@ async def use(server: Server) -> int:
     return int(artifact["id"])
 
 
-async def fill(url: str, artifact: int) -> None:
+async def fill(database: Database, artifact: int) -> None:
     """Let there have been much."""
-    async with opened(url) as database:
-        await database.write(repeat_artifact, artifact, ARTIFACTS)
-        await database.write(repeat_work_request, FIRST, DONE)
-        await database.write(analyze)
+    await database.write(repeat_artifact, artifact, ARTIFACTS)
+    await database.write(repeat_work_request, FIRST, DONE)
+    await database.write(analyze)
 
 
 async def compared(empty: Server, full: Server, artifact: int, rows: int) -> list[Measured]:

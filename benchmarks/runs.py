@@ -7,13 +7,13 @@ from pathlib import Path
 
 from attrs import define, field
 
+from benchmarks.databases import Databases, Embedded, Templates
 from benchmarks.loops import run_fast
 from benchmarks.measured import CannotMeasure
 from benchmarks.results import POSTGRESQL, SQLITE, Results
-from benchmarks.scenarios import FLAT, POSTGRESQL_SUFFIX, SCENARIOS, Measure
+from benchmarks.scenarios import FARMS, POSTGRESQL_SUFFIX, SCENARIOS, Measure
 from benchmarks.server import Server, running_server
-from debusine.db.schema import migrate
-from tests.postgresql import CannotStartPostgreSQL, PostgreSQLServer, running_postgresql
+from tests.postgresql import CannotStartPostgreSQL, running_postgresql
 
 Say = Callable[[str], None]
 
@@ -29,7 +29,7 @@ def measure(names: Sequence[str], runs: int, results: Results, say: Say) -> None
                 run.measure(name)
 
 
-def _postgresql(names: Iterable[str], stack: ExitStack, results: Results) -> "Templates | None":
+def _postgresql(names: Iterable[str], stack: ExitStack, results: Results) -> Templates | None:
     """One PostgreSQL for all runs, if any is needed and can be had; with its durability."""
     if not any(name.endswith(POSTGRESQL_SUFFIX) for name in names):
         return None
@@ -38,22 +38,6 @@ def _postgresql(names: Iterable[str], stack: ExitStack, results: Results) -> "Te
     except CannotStartPostgreSQL as error:
         results.miss(f"PostgreSQL: {error}")
         return None
-
-
-@define
-class Templates:
-    """A PostgreSQL whose databases are copies of one that is migrated: a migration for each would take a second."""
-
-    server: PostgreSQLServer
-    _template: str | None = None
-
-    def database(self) -> str:
-        """A new database, fit for a server."""
-        if self._template is None:
-            url = self.server.create_database()
-            migrate(url)
-            self._template = url.partition("?")[0].rpartition("/")[2]
-        return self.server.create_database(template=self._template)
 
 
 @define
@@ -67,22 +51,21 @@ class Run:
     def measure(self, name: str) -> None:
         """Measure one scenario."""
         on = POSTGRESQL if name.endswith(POSTGRESQL_SUFFIX) else SQLITE
+        databases = self.postgresql if on == POSTGRESQL else Embedded()
         plain = name.removesuffix(POSTGRESQL_SUFFIX)
-        if on == POSTGRESQL and self.postgresql is None:
+        if databases is None:
             return
         with tempfile.TemporaryDirectory(prefix="debusine-bench-") as directory:
             Path(directory).chmod(0o755)  # nginx, started as root, works as another user
-            work = (
-                self._flat(plain, on, Path(directory)) if plain in FLAT else self._scenario(plain, on, Path(directory))
-            )
-            run_fast(work)
+            work = self._farms if plain in FARMS else self._scenario
+            run_fast(work(plain, on, Path(directory), databases))
 
-    async def _flat(self, name: str, on: str, directory: Path) -> None:
-        self.results.add(on, await FLAT[name](directory, self._database(on), self._database(on)))
+    async def _farms(self, name: str, on: str, directory: Path, databases: Databases) -> None:
+        self.results.add(on, await FARMS[name](directory, databases))
 
-    async def _scenario(self, name: str, on: str, directory: Path) -> None:
+    async def _scenario(self, name: str, on: str, directory: Path, databases: Databases) -> None:
         scenario = SCENARIOS[name]
-        async with running_server(directory, self._database(on)) as server:
+        async with running_server(directory, databases.for_server()) as server:
             for baseline in scenario.of_database:
                 await self._baseline(baseline, on, server)
             for baseline in scenario.baselines:
@@ -99,6 +82,3 @@ class Run:
             self.results.add(on, await baseline(server))
         except CannotMeasure as error:
             self.results.miss(str(error))
-
-    def _database(self, on: str) -> str | None:
-        return self.postgresql.database() if on == POSTGRESQL and self.postgresql else None

@@ -8,6 +8,7 @@ from attrs import frozen
 from benchmarks.alone import bare_inserts, hashing
 from benchmarks.bare import bare_json, bare_small_files, bare_transfers
 from benchmarks.bare_work import bare_creation
+from benchmarks.databases import Databases
 from benchmarks.files import describe_artifacts, send_small_files, transfer_large_file
 from benchmarks.flat import flat
 from benchmarks.measured import Measured
@@ -18,7 +19,7 @@ from benchmarks.watching import watch_completions
 from benchmarks.work import create_work_requests, do_work_requests
 
 Measure = Callable[[Server], Awaitable[list[Measured]]]
-Prepared = Callable[[Path, str | None, str | None], Awaitable[list[Measured]]]
+MeasureFarms = Callable[[Path, Databases], Awaitable[list[Measured]]]
 
 
 @frozen(kw_only=True)
@@ -45,14 +46,14 @@ SCENARIOS: Mapping[str, Scenario] = {
     "memory": Scenario(measure=crowds, on_both=False),
 }
 
-#: What prepares its farms itself.
-FLAT: Mapping[str, Prepared] = {"flat": flat}
+#: What makes its farms itself.
+FARMS: Mapping[str, MeasureFarms] = {"flat": flat}
 
 POSTGRESQL_SUFFIX = "-postgresql"
 
 
 def names() -> list[str]:
     """All names: plain for SQLite, with the suffix for PostgreSQL; in the order of the runs."""
-    embedded = [*SCENARIOS, *FLAT]
-    both = [name for name in embedded if name in FLAT or SCENARIOS[name].on_both]
+    embedded = [*SCENARIOS, *FARMS]
+    both = [name for name in embedded if name in FARMS or SCENARIOS[name].on_both]
     return [*embedded, *(name + POSTGRESQL_SUFFIX for name in both)]
