@@ -84,13 +84,13 @@ class WorkRequestRepository(Repository[WorkRequest]):
 
     def older(self, *, than: int | None = None, limit: int) -> Sequence[WorkRequest]:
         """The next ones in a list, newest first; of all when no id is given."""
-        statement = self._select().order_by(_requests.c.id.desc()).limit(limit)
-        return self._all(statement if than is None else statement.where(_requests.c.id < than))
+        return (
+            self._all(_NEWEST, {"limit": limit}) if than is None else self._all(_OLDER, {"than": than, "limit": limit})
+        )
 
     def newer(self, *, than: int, limit: int) -> Sequence[WorkRequest]:
         """Those before an id in a list, nearest ones, newest first."""
-        statement = self._select().where(_requests.c.id > than).order_by(_requests.c.id).limit(limit)
-        return self._all(statement)[::-1]
+        return self._all(_NEWER, {"than": than, "limit": limit})[::-1]
 
     def running_by_workspace(self) -> dict[int, int]:
         """How much is in workers' hands, by workspace."""
@@ -147,6 +147,9 @@ class WorkRequestRepository(Repository[WorkRequest]):
 
 # Made once: to make a statement costs more than to run it.
 _SELECT = sa.select(*WorkRequestRepository.columns)
+_NEWEST = _SELECT.order_by(_requests.c.id.desc()).limit(sa.bindparam("limit"))
+_OLDER = _NEWEST.where(_requests.c.id < sa.bindparam("than"))
+_NEWER = _SELECT.where(_requests.c.id > sa.bindparam("than")).order_by(_requests.c.id).limit(sa.bindparam("limit"))
 _IN_HAND_OF = _SELECT.where(IN_HAND, _requests.c.worker == sa.bindparam("worker")).order_by(
     _requests.c.priority.desc(), _requests.c.id
 )
