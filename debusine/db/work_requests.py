@@ -84,9 +84,9 @@ class WorkRequestRepository(Repository[WorkRequest]):
 
     def older(self, *, than: int | None = None, limit: int) -> Sequence[WorkRequest]:
         """The next ones in a list, newest first; of all when no id is given."""
-        return (
-            self._all(_NEWEST, {"limit": limit}) if than is None else self._all(_OLDER, {"than": than, "limit": limit})
-        )
+        if than is None:
+            return self._all(_NEWEST, {"limit": limit})
+        return self._all(_OLDER, {"than": than, "limit": limit})
 
     def newer(self, *, than: int, limit: int) -> Sequence[WorkRequest]:
         """Those before an id in a list, nearest ones, newest first."""
