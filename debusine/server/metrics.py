@@ -52,6 +52,7 @@ async def get_metrics(request: web.Request) -> web.Response:
         delays=app[STALLS].delays.copy(),
         commits=app[DATABASE].commits,
         committed=app[DATABASE].committed,
+        loop=type(asyncio.get_running_loop()).__module__.partition(".")[0],
         database="sqlite" if app[SETTINGS].database is None else "postgresql",
         figures=found,
     )
@@ -95,6 +96,8 @@ class Snapshot(Collector):
     delays: Durations
     commits: int
     committed: int
+    #: The package that the event loop is of.
+    loop: str
     database: str
     figures: Figures | None
 
@@ -107,7 +110,12 @@ class Snapshot(Collector):
         yield InfoMetricFamily(
             "debusine_build",
             "What runs here.",
-            {"version": version("debusine"), "python": platform.python_version(), "database": self.database},
+            {
+                "version": version("debusine"),
+                "python": platform.python_version(),
+                "loop": self.loop,
+                "database": self.database,
+            },
         )
         yield from self._requests()
         yield from self._process()

@@ -38,6 +38,7 @@ def text() -> str:
         delays=Durations(),
         commits=1,
         committed=1,
+        loop="asyncio",
         database="sqlite",
         figures=FIGURES,
     )
