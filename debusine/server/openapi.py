@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable
 from http import HTTPStatus
-from importlib.metadata import version
 from typing import Any
 
 from aiohttp import web
@@ -15,6 +14,7 @@ from debusine.domain.rights import Action
 from debusine.protocol import headers, problems
 from debusine.protocol.problems import Problem
 from debusine.server import parameters
+from debusine.server.health import VERSION
 from debusine.server.json_schemas import Schema, Schemas
 from debusine.server.parameters import ID
 from debusine.server.route import BYTES, JSON, PLACEHOLDER, TABLE, Answer, Content, Parameter, Route, path_of
@@ -62,7 +62,7 @@ def describe(routes: Iterable[Route], settings: Settings) -> Schema:
             paths.setdefault(path_of(route), {})[route.method.lower()] = author.operation(route)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Debusine", "version": version("debusine"), "description": TEXT},
+        "info": {"title": "Debusine", "version": VERSION, "description": TEXT},
         "paths": paths,
         "components": author.components(),
     }

@@ -90,7 +90,7 @@ async def create(
         return await database.write(declare, subject, declaration, attempt)
     except EmptyFileNotStored as missing:
         # The object first, then all rows in one transaction: a crash in between leaves an orphan for the sweep.
-        with spool.empty_file() as source:
+        async with spool.empty_file() as source:
             store, data = missing.store, await _store_empty(stores, missing.store, source)
     made = await database.write(declare, subject, declaration, attempt, empty_file=data)
     await _remove_unless_needed(database, stores, store, data)

@@ -3,8 +3,8 @@
 import os
 import secrets
 from collections import OrderedDict
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from attrs import frozen
 
 from debusine.config import Limits
 from debusine.domain.errors import ConfigurationError, StorageFull
+from debusine.plugin import in_thread
 from debusine.services.partial_files import Known, PartialFile
 
 #: Running hashes that are remembered between two chunks; the hash of any other upload is computed again.
@@ -97,15 +98,15 @@ class Spool:
         self.forget(name)
         (self.directory / name).unlink(missing_ok=True)
 
-    @contextmanager
-    def empty_file(self) -> Iterator[Path]:
+    @asynccontextmanager
+    async def empty_file(self) -> AsyncIterator[Path]:
         """A file without a byte, gone with the block."""
         path = self.directory / secrets.token_hex(16)
-        path.touch(mode=0o600, exist_ok=False)
+        await in_thread(path.touch, mode=0o600, exist_ok=False)
         try:
             yield path
         finally:
-            path.unlink(missing_ok=True)
+            await in_thread(path.unlink, missing_ok=True)
 
 
 def _written_at(path: Path) -> float:

@@ -1,9 +1,8 @@
 """The front page: what answers here, and how one gets in."""
 
-from importlib.metadata import version
-
 from aiohttp import web
 
+from debusine.server.health import VERSION
 from debusine.server.pages.layout import page
 from debusine.server.pages.markup import element, facts
 from debusine.server.urls import urls
@@ -16,7 +15,7 @@ async def front_page(request: web.Request) -> web.Response:
     told = (
         ("API", element("code", f"{known.base}/api")),
         ("Scope", element("code", known.scope)),
-        ("Version", version("debusine")),
+        ("Version", VERSION),
         ("A token", "from whoever runs this server"),
     )
     return page("debusine", element("p", words), facts(told))

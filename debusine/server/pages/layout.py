@@ -11,6 +11,7 @@ from aiohttp import web
 from debusine.server.pages.markup import Content, Html, element, joined, link
 
 STYLESHEET = "/static/debusine.css"
+STYLES = files("debusine.server.pages").joinpath("debusine.css").read_text(encoding="utf-8")
 
 #: Bytes of JSON that a page shows.
 MOST = 64 << 10
@@ -41,8 +42,7 @@ def page(title: str, *content: Content) -> web.Response:
 
 async def stylesheet(_request: web.Request) -> web.Response:
     """The one style sheet of all pages."""
-    text = files("debusine.server.pages").joinpath("debusine.css").read_text(encoding="utf-8")
-    return web.Response(text=text, content_type="text/css", headers={"Cache-Control": "public, max-age=3600"})
+    return web.Response(text=STYLES, content_type="text/css", headers={"Cache-Control": "public, max-age=3600"})
 
 
 def moment(value: datetime | None) -> Html | None:
