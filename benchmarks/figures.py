@@ -55,7 +55,7 @@ BESIDE_ROWS = {
 
 
 def _cost(of: str) -> Figure:
-    return Figure(f"… processor time of the server for {of}", "ms")
+    return Figure(f"… processor time for {of}", "ms")
 
 
 FIGURES: Mapping[str, Figure] = {

@@ -51,7 +51,10 @@ def arguments() -> Namespace:
 def measured(options: Namespace) -> Results:
     """Measure, and tell on standard error how far it is."""
     results = Results(about=about_here())
-    measure(options.names or names(), options.runs, results, lambda line: print(line, file=sys.stderr, flush=True))
+    try:
+        measure(options.names or names(), options.runs, results, lambda line: print(line, file=sys.stderr, flush=True))
+    except KeyboardInterrupt:
+        results.miss("the rest: it was interrupted")
     return results
 
 

@@ -9,7 +9,7 @@ from attrs import define, field
 
 from benchmarks.databases import Databases, Embedded, Templates
 from benchmarks.loops import run_fast
-from benchmarks.measured import CannotMeasure
+from benchmarks.measured import CannotMeasure, timed
 from benchmarks.results import POSTGRESQL, SQLITE, Results
 from benchmarks.scenarios import FARMS, POSTGRESQL_SUFFIX, SCENARIOS, Measure
 from benchmarks.server import Server, running_server
@@ -25,8 +25,9 @@ def measure(names: Sequence[str], runs: int, results: Results, say: Say) -> None
         for number in range(runs):
             run = Run(results, postgresql)
             for name in names:
-                say(f"{name}, run {number + 1} of {runs}")
-                run.measure(name)
+                with timed() as took:
+                    run.measure(name)
+                say(f"{name}, run {number + 1} of {runs}: {took.seconds:.0f} s")
 
 
 def _postgresql(names: Iterable[str], stack: ExitStack, results: Results) -> Templates | None:
