@@ -1,6 +1,7 @@
 """Files in the database: contents, and the copies of them in stores."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -93,7 +94,7 @@ class FileInStoreRepository(Repository[FileInStore]):
 
     def add(self, store: int, file: int, data: Mapping[str, Any]) -> bool:
         """Record a copy; False: the store has one already, and this one is not needed."""
-        statement = insert_or_ignore(self.connection, self.table).returning(self.table.c.id)
+        statement = _with_id(insert_or_ignore(self.connection, self.table))
         copy = {"store": store, "file": file, "data": dict(data)}
         return self.connection.execute(statement, copy).first() is not None
 
@@ -115,6 +116,11 @@ class FileInStoreRepository(Repository[FileInStore]):
             for copy in self._all(sa.select(self.table).where(self.table.c.file.in_(batch)).order_by(self.table.c.id)):
                 found.setdefault(copy.file, []).append(copy)
         return found
+
+
+@cache
+def _with_id(insert: sa.Insert) -> Any:
+    return insert.returning(tables.files_in_stores.c.id)
 
 
 _files, _places, _copies = tables.files, tables.files_in_artifacts, tables.files_in_stores

@@ -7,9 +7,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from debusine.db import tables
+from debusine.db.artifacts import ArtifactRepository
 from debusine.db.batches import batches
 from debusine.db.engine import hexadecimal, insert_or_ignore, json_rows
-from debusine.db.repository import Repository
+from debusine.db.repository import Missing, Repository
 from debusine.domain.artifacts import Artifact
 from debusine.domain.errors import NotFound
 from debusine.domain.files import ArtifactPath, File, FileInArtifact, FileState, FileUpload, ListedFile
@@ -92,17 +93,20 @@ class FileInArtifactRepository(Repository[FileInArtifact]):
                 found[artifact][path] = size
         return found
 
-    def upload_target(self, artifact: Artifact, path: ArtifactPath) -> UploadTarget:
-        """All that an upload needs to know, in one statement; ``NoSuchFile`` when there is no such path."""
-        row = self.connection.execute(_UPLOAD_TARGET, {"artifact": artifact.id, "path": path}).one_or_none()
+    def upload_target(self, artifact: int, path: ArtifactPath) -> tuple[Artifact, UploadTarget | None]:
+        """All that an upload needs to know, in one statement; None: the artifact has no such path.
+
+        ``Missing`` when there is no such artifact.
+        """
+        row = self.connection.execute(_UPLOAD_TARGET, {"artifact": artifact, "path": path}).one_or_none()
         if row is None:
-            raise NoSuchFile(artifact.id, path)
-        return UploadTarget(
-            place=_place(*tuple(row)[:_OF_PLACE]),
-            upload=_upload(row),
-            store=row.store,
-            stored=row.stored,
-        )
+            raise Missing(ArtifactRepository.title, artifact)
+        values = tuple(row)
+        found = Artifact(**dict(zip(_ARTIFACT_FIELDS, values[-len(_ARTIFACT_FIELDS) :], strict=True)))
+        if row.id is None:
+            return found, None
+        place = _place(*values[:_OF_PLACE])
+        return found, UploadTarget(place=place, upload=_upload(row), store=row.store, stored=row.stored)
 
     def _noun(self, row: sa.Row[Any]) -> FileInArtifact:
         return _place(*tuple(row))
@@ -182,7 +186,7 @@ def _place(
     )
 
 
-def _upload(row: sa.Row[Any]) -> FileUpload | None:
+def _upload(row: Any) -> FileUpload | None:
     if row.upload is None:
         return None
     return FileUpload(
@@ -229,8 +233,10 @@ _AT_PATH = _WITH_FILE.where(_places.c.artifact == sa.bindparam("artifact"), _pla
 
 _MARK_COMPLETE = sa.update(_places).where(_places.c.id == sa.bindparam("place")).values(complete=True)
 
+_ARTIFACT_FIELDS = tuple(column.name for column in ArtifactRepository.columns)
 _UPLOAD_TARGET = (
-    _AT_PATH.add_columns(
+    sa.select(
+        *_WITH_FILE.selected_columns,
         _uploads.c.id.label("upload"),
         _uploads.c.path.label("partial"),
         _uploads.c.received,
@@ -239,10 +245,14 @@ _UPLOAD_TARGET = (
         sa.exists()
         .where(_copies.c.store == _workspaces.c.default_file_store, _copies.c.file == _files.c.id)
         .label("stored"),
+        *(column.label(f"artifact_{column.name}") for column in ArtifactRepository.columns),
     )
-    .join(_artifacts, _artifacts.c.id == _places.c.artifact)
+    .select_from(_artifacts)
     .join(_workspaces, _workspaces.c.id == _artifacts.c.workspace)
+    .outerjoin(_places, sa.and_(_places.c.artifact == _artifacts.c.id, _places.c.path == sa.bindparam("path")))
+    .outerjoin(_files, _files.c.id == _places.c.file)
     .outerjoin(_uploads, _uploads.c.file_in_artifact == _places.c.id)
+    .where(_artifacts.c.id == sa.bindparam("artifact"))
 )
 
 _END = sa.delete(_uploads).where(_uploads.c.file_in_artifact == sa.bindparam("wanted"))

@@ -5,14 +5,15 @@ from typing import Any
 
 from attrs import evolve, frozen
 
+from debusine.db.files_in_artifacts import NoSuchFile
 from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.accounts import Subject
 from debusine.domain.errors import Conflict, NotFound, TooMany
 from debusine.domain.files import ArtifactPath
 from debusine.domain.rights import Action
 from debusine.domain.uploads import UploadTarget
-from debusine.services.artifacts import find
 from debusine.services.fencing import fence
+from debusine.services.rights import authorize
 
 
 class TooManyUploads(TooMany):
@@ -56,9 +57,12 @@ class Wanted:
 
 def find_target(uow: UnitOfWork, wanted: Wanted) -> UploadTarget:
     """The file that a subject may send."""
-    artifact = find(uow, wanted.subject, Action.UPLOAD_FILE, wanted.artifact)
+    artifact, target = uow.files_in_artifacts.upload_target(wanted.artifact, wanted.path)
+    authorize(uow, wanted.subject, Action.UPLOAD_FILE, artifact)
     fence(uow, wanted.subject, artifact.created_by_work_request, wanted.attempt)
-    return uow.files_in_artifacts.upload_target(artifact, wanted.path)
+    if target is None:
+        raise NoSuchFile(artifact.id, wanted.path)
+    return target
 
 
 def advance(

@@ -27,11 +27,11 @@ GET /api/1.0/artifact/{id}                                                      
 GET /api/1.0/artifact/{id}/                                                       2  0    4    4
 GET /api/1.0/artifact/{id}/ (of a worker)                                         2  0    5    5
 GET /api/1.0/artifact/{id}/ (of nobody)                                           1  0    4    4
-PUT /api/1.0/artifact/{id}/files/{path}/                                          2  1    6    6
-PUT /api/1.0/artifact/{id}/files/{path}/ (a chunk)                                2  1    4    4
-PUT /api/1.0/artifact/{id}/files/{path}/ (a question)                             2  0    3    3
-PUT /api/1.0/artifact/{id}/files/{path}/ (the first chunk)                        2  1    6    6
-PUT /api/1.0/artifact/{id}/files/{path}/ (the last chunk)                         2  1    6    6
+PUT /api/1.0/artifact/{id}/files/{path}/                                          2  1    5    5
+PUT /api/1.0/artifact/{id}/files/{path}/ (a chunk)                                2  1    3    3
+PUT /api/1.0/artifact/{id}/files/{path}/ (a question)                             2  0    2    2
+PUT /api/1.0/artifact/{id}/files/{path}/ (the first chunk)                        2  1    5    5
+PUT /api/1.0/artifact/{id}/files/{path}/ (the last chunk)                         2  1    5    5
 GET /api/1.0/limits/                                                              1  0    1    1
 GET /api/1.0/service-status/                                                      2  0    4    4
 GET /api/1.0/whoami/                                                              1  0    1    1

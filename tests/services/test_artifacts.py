@@ -241,9 +241,9 @@ async def test_an_offset_that_somebody_else_moved_is_not_overwritten(depot: Depo
     artifact = await depot.declare({"a": BYTES})
     await depot.put_part(artifact, "a", BYTES, 0, 3)
     (place,) = await depot.places(artifact)
-    seen = await depot.database.read(
-        lambda uow: uow.files_in_artifacts.upload_target(uow.artifacts.get(artifact), place.path).upload
-    )
+    _, target = await depot.database.read(lambda uow: uow.files_in_artifacts.upload_target(artifact, place.path))
+    assert target is not None
+    seen = target.upload
     assert seen is not None
     await depot.put_part(artifact, "a", BYTES, 3, 6)
 
