@@ -20,7 +20,7 @@ async def crowd_uploads(server: Server) -> list[Measured]:
     declared = [{"file": describe(content)} for content in contents]
     async with server.session() as session:
         artifacts = [await create_artifact(session, files) for files in declared]
-        server.memory.forget()
+        server.begin("16 uploads")
         before = await server.metrics()
         async with idle_loop() as idle:
             sending = (
@@ -30,7 +30,7 @@ async def crowd_uploads(server: Server) -> list[Measured]:
             await asyncio.gather(*sending)
             after = await server.metrics()
         up = server.memory.peak()
-        server.memory.forget()
+        server.begin("16 downloads")
         await asyncio.gather(*(download(session, each["files"]["file"]["url"], SIZE) for each in artifacts))
     return [
         Measured("stall", after[STALL] * 1000),

@@ -38,7 +38,7 @@ async def send_archive(server: Server) -> list[Measured]:
         # The workspace has these contents already, so the artifact is whole once it is declared.
         files = {f"directory-{n // 100}/file-{n}": described[n % CONTENTS] for n in range(MANY_FILES)}
         artifact = await create_artifact(session, files)
-        server.memory.forget()
+        server.begin("archive of 10,000 files")
         with timed() as archived:
             await read(session, f"/debusine/System/artifact/{artifact['id']}/download/?archive=tar.gz")
     return [
@@ -49,7 +49,7 @@ async def send_archive(server: Server) -> list[Measured]:
 
 async def go_round(server: Server) -> list[Measured]:
     """Everything a little, again and again."""
-    server.memory.forget()
+    server.begin("10 rounds of everything")
     resident = []
     async with server.session() as session, noop_workers(server, 2) as workers:
         for _ in range(ROUNDS):
@@ -78,7 +78,7 @@ async def one_round(session: aiohttp.ClientSession) -> None:
 
 async def many_workers(server: Server) -> list[Measured]:
     """Five hundred workers that are connected, have told what they can do, and wait."""
-    server.memory.forget()
+    server.begin("500 workers")
     async with noop_workers(server, WORKERS, "idle"):
         await asyncio.sleep(2)
     return [Measured("memory-workers", server.memory.peak())]

@@ -6,11 +6,30 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 MB = 1_000_000
 #: Seconds between two points of a curve.
 INTERVAL = 0.1
+
+
+@define
+class Curve:
+    """Something over time."""
+
+    #: Seconds, MB.
+    points: list[tuple[float, float]] = field(factory=list)
+    #: Seconds, and what began then.
+    marks: list[tuple[float, str]] = field(factory=list)
+    _began: float = field(factory=time.perf_counter)
+
+    def mark(self, what: str) -> None:
+        """Something begins."""
+        self.marks.append((self.now(), what))
+
+    def now(self) -> float:
+        """Seconds since the beginning."""
+        return round(time.perf_counter() - self._began, 3)
 
 
 @frozen
@@ -32,19 +51,18 @@ class MemoryMeter:
         Path(f"/proc/{self.pid}/clear_refs").write_text("5")
 
     @asynccontextmanager
-    async def drawing(self) -> AsyncIterator[list[tuple[float, float]]]:
-        """A curve that grows while the block runs: (seconds, MB)."""
-        points: list[tuple[float, float]] = []
-        task = asyncio.create_task(self._draw(points))
+    async def drawing(self) -> AsyncIterator[Curve]:
+        """A curve that grows while the block runs."""
+        curve = Curve()
+        task = asyncio.create_task(self._draw(curve))
         try:
-            yield points
+            yield curve
         finally:
             task.cancel()
 
-    async def _draw(self, points: list[tuple[float, float]]) -> None:
-        began = time.perf_counter()
+    async def _draw(self, curve: Curve) -> None:
         while True:
-            points.append((round(time.perf_counter() - began, 3), self.resident()))
+            curve.points.append((curve.now(), self.resident()))
             await asyncio.sleep(INTERVAL)
 
     def _read(self, name: str) -> float:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.figures import BACKLOGS, BESIDE_ROWS, FIGURES
+from benchmarks.figures import BACKLOGS, BESIDE_ROWS
 from benchmarks.medians import median
 from benchmarks.results import POSTGRESQL, SQLITE, Key, Results
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 #: Blue and orange: told apart by everybody, and on grey paper.
 COLOURS = {SQLITE: "#0b6fb8", POSTGRESQL: "#d9730d"}
 LIMIT = 150.0
+LABELS = {"memory": "many at once", "large": "one file of 1 GiB, up and down"}
 
 
 class NoMatplotlib(Exception):
@@ -84,14 +85,16 @@ def _rows(results: Results) -> "Figure":
 
 
 def _memory(results: Results) -> "Figure":
-    title = "Resident memory of the server on SQLite"
-    figure, axes = _picture(title, "seconds since the scenario began", "MB")
-    for (key, points), style in zip(
-        [each for each in results.series.items() if each[0].on == SQLITE], ["-", "--", "-.", ":"] * 9, strict=False
-    ):
-        axes.plot([x for x, _ in points], [y for _, y in points], style, label=key.name)
+    figure, axes = _picture("Resident memory of the server on SQLite", "seconds", "MB")
+    for name, style in (("memory", "-"), ("large", "--")):
+        if (curve := results.series.get(Key(name, SQLITE))) is not None:
+            xs, ys = [x for x, _ in curve.points], [y for _, y in curve.points]
+            axes.plot(xs, ys, style, color=COLOURS[SQLITE], label=LABELS[name])
+            for place, what in curve.marks:
+                axes.axvline(place, color="#bbbbbb", linewidth=1)
+                axes.annotate(what, (place, 4), rotation=90, xytext=(3, 0), textcoords="offset points")
     axes.axhline(LIMIT, color="#b3261e", linewidth=1)
-    axes.annotate(f"{LIMIT:.0f} MB; {FIGURES['memory-workers'].what.partition(', ')[2]}: 300 MB", (0, LIMIT + 2))
+    axes.annotate(f"{LIMIT:.0f} MB at most; with 500 workers 300", (0, LIMIT + 2))
     axes.set_ylim(bottom=0)
     _legend(axes)
     return figure
@@ -113,7 +116,8 @@ def _picture(title: str, x: str, y: str) -> "tuple[Figure, Axes]":
 def _legend(axes: "Axes") -> None:
     handles: list[Any] = axes.get_legend_handles_labels()[0]
     if handles:
-        axes.legend(frameon=False)
+        axes.set_ylim(top=axes.get_ylim()[1] * 1.25)  # room for the legend
+        axes.legend(frameon=False, loc="upper right")
 
 
 def _saved(figure: "Figure", path: Path) -> Path:

@@ -14,6 +14,7 @@ from attrs import define, field, frozen
 from benchmarks.figures import FIGURES, Bound
 from benchmarks.measured import Measured
 from benchmarks.medians import median
+from benchmarks.memory_meter import Curve
 
 FORMAT = 1
 SQLITE, POSTGRESQL = "SQLite", "PostgreSQL"
@@ -39,8 +40,8 @@ class Results:
     """The values of every figure, one for each run, in the order of the runs."""
 
     values: dict[Key, list[float]] = field(factory=dict)
-    #: Curves over time: a name, the database, and points (seconds, value).
-    series: dict[Key, list[tuple[float, float]]] = field(factory=dict)
+    #: The server's memory over time, by scenario and database.
+    series: dict[Key, Curve] = field(factory=dict)
     #: Why something was not measured.
     missing: list[str] = field(factory=list)
     about: dict[str, Any] = field(factory=dict)
@@ -51,9 +52,9 @@ class Results:
             assert measured.name in FIGURES, f"{measured.name} is no figure of benchmarks/figures.py"
             self.values.setdefault(Key(measured.name, on), []).append(measured.value)
 
-    def draw(self, name: str, on: str, points: Sequence[tuple[float, float]]) -> None:
+    def draw(self, scenario: str, on: str, curve: Curve) -> None:
         """Keep a curve; that of the last run stays."""
-        self.series[Key(name, on)] = list(points)
+        self.series[Key(scenario, on)] = curve
 
     def miss(self, reason: str) -> None:
         """Remember, once, why something is not there."""
@@ -85,7 +86,10 @@ def to_json(results: Results) -> bytes:
         }
         for key, values in results.values.items()
     ]
-    series = [{"name": key.name, "on": key.on, "points": points} for key, points in results.series.items()]
+    series = [
+        {"name": key.name, "on": key.on, "points": curve.points, "marks": curve.marks}
+        for key, curve in results.series.items()
+    ]
     whole = {"format": FORMAT, **results.about, "figures": figures, "series": series, "missing": results.missing}
     return orjson.dumps(whole, option=orjson.OPT_INDENT_2)
 
@@ -96,11 +100,11 @@ def from_json(path: Path) -> Results:
         whole = orjson.loads(path.read_bytes())
         assert whole["format"] == FORMAT, "it is of another version"
         values = {Key(each["name"], each["on"]): each["values"] for each in whole["figures"] if each["name"] in FIGURES}
+        series = {Key(each["name"], each["on"]): _curve(each) for each in whole["series"]}
+        about = {name: whole[name] for name in ("at", "commit", "machine") if name in whole}
+        return Results(values=values, series=series, missing=whole["missing"], about=about)
     except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
         raise NotResults(path, str(error) or type(error).__name__) from error
-    series = {Key(each["name"], each["on"]): [(x, y) for x, y in each["points"]] for each in whole.get("series", [])}
-    about = {name: whole[name] for name in ("at", "commit", "machine") if name in whole}
-    return Results(values=values, series=series, missing=whole.get("missing", []), about=about)
 
 
 def about_here() -> dict[str, Any]:
@@ -117,6 +121,10 @@ def about_here() -> dict[str, Any]:
         "commit": described.stdout.strip(),
         "machine": machine,
     }
+
+
+def _curve(told: Any) -> Curve:
+    return Curve(points=[(x, y) for x, y in told["points"]], marks=[(x, what) for x, what in told["marks"]])
 
 
 def _processors() -> str:

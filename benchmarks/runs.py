@@ -71,9 +71,9 @@ class Run:
                 await self._baseline(baseline, on, server)
             for baseline in scenario.baselines:
                 await self._baseline(baseline, "", server)
-            async with server.memory.drawing() as curve:
+            async with server.memory.drawing() as server.curve:
                 self.results.add(on, await scenario.measure(server))
-        self.results.draw(name, on, curve)
+        self.results.draw(name, on, server.curve)
 
     async def _baseline(self, baseline: Measure, on: str, server: Server) -> None:
         if (baseline, on) in self._measured:

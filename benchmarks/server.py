@@ -10,10 +10,10 @@ from typing import Any
 
 import aiohttp
 import psutil
-from attrs import define
+from attrs import define, field
 
 from benchmarks.measured import Measured, Stopwatch, timed
-from benchmarks.memory_meter import MemoryMeter
+from benchmarks.memory_meter import Curve, MemoryMeter
 from benchmarks.results import POSTGRESQL, SQLITE
 from debusine.config import Settings, read_settings
 from debusine.db.engine import sqlite_url
@@ -45,6 +45,8 @@ class Server:
     #: Seconds from its start to its first answer.
     started: float
     key: str = ""
+    #: What it holds while a scenario runs.
+    curve: Curve = field(factory=Curve)
 
     @property
     def url(self) -> str:
@@ -92,6 +94,11 @@ class Server:
         with timed() as watch:
             yield work
         work.seconds, work.processor = watch.seconds, self._processor() - before
+
+    def begin(self, what: str) -> None:
+        """Watch the memory's peak anew, and note in its curve what begins."""
+        self.memory.forget()
+        self.curve.mark(what)
 
     async def operate(self, command: str, **arguments: Any) -> Any:
         """Have the operator do something; by the socket, because a program for each would take half a second."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.figures import BACKLOGS, BESIDE_ROWS
+from benchmarks.memory_meter import Curve
 from benchmarks.plots import NoMatplotlib, check_plotting, plot
 from benchmarks.results import POSTGRESQL, SQLITE, Key, Results
 
@@ -24,7 +25,7 @@ def test_there_are_three_pictures_however_much_was_measured(databases: list[str]
     for on in databases:
         results.values |= {Key(f"dispatch-{waiting}", on): [1.0, 1.2] for waiting in BACKLOGS}
         results.values |= {Key(f"{name}-{kind}", on): [2.0] for name in BESIDE_ROWS for kind in ("empty", "full")}
-        results.draw("memory", on, [(0.0, 80.0), (1.0, 95.0)])
+        results.draw("memory", on, Curve(points=[(0.0, 80.0), (1.0, 95.0)], marks=[(0.5, "it begins")]))
 
     drawn = plot(results, tmp_path / "new" / "pictures")
 

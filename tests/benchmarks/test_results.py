@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks.figures import FIGURES
 from benchmarks.measured import Measured
+from benchmarks.memory_meter import Curve
 from benchmarks.results import Key, NotResults, Results, from_json, to_json
 
 
@@ -26,14 +27,15 @@ def test_a_figure_that_is_in_no_table_is_a_mistake() -> None:
 def test_what_was_written_is_read_again(tmp_path: Path) -> None:
     results = Results(about={"commit": "abc", "at": "now", "machine": {"processors": "2 x Z"}})
     results.add("SQLite", [Measured("told", 5.0)])
-    results.draw("memory", "SQLite", [(0.0, 80.0), (0.1, 90.0)])
+    results.draw("memory", "SQLite", Curve(points=[(0.0, 80.0), (0.1, 90.0)], marks=[(0.1, "it begins")]))
     results.miss("no nginx")
     (tmp_path / "results.json").write_bytes(to_json(results))
 
     found = from_json(tmp_path / "results.json")
 
     assert (found.values, found.about, found.missing) == (results.values, results.about, results.missing)
-    assert found.series == results.series
+    (curve,) = found.series.values()
+    assert (curve.points, curve.marks) == ([(0.0, 80.0), (0.1, 90.0)], [(0.1, "it begins")])
 
 
 def test_json_says_what_each_figure_is_and_in_which_unit() -> None:
@@ -46,7 +48,7 @@ def test_json_says_what_each_figure_is_and_in_which_unit() -> None:
 
 
 def test_figures_that_are_known_no_more_are_left_out(tmp_path: Path) -> None:
-    old = {"format": 1, "figures": [{"name": "gone", "on": "", "values": [1.0]}]}
+    old = {"format": 1, "series": [], "missing": [], "figures": [{"name": "gone", "on": "", "values": [1.0]}]}
     (tmp_path / "old.json").write_bytes(orjson.dumps(old))
 
     assert from_json(tmp_path / "old.json").values == {}
