@@ -64,7 +64,8 @@ class QueueRepository:
         return next(iter(self._heads(NEXT_HEAD, {"demand": demand, "workspace": workspace})), None)
 
     def _heads(self, statement: Any, values: Mapping[str, Any]) -> list[Head]:
-        return [Head(**row._mapping) for row in self.connection.execute(statement, values)]  # noqa: SLF001 - documented
+        # By position, not by name: there may be a thousand queues, and a row's names cost more than its values.
+        return [Head(*row) for row in self.connection.execute(statement, values).all()]
 
     def _demand_id(self, digest: str) -> int | None:
         return self.connection.execute(_DEMAND_ID, {"digest": digest}).scalar_one_or_none()
@@ -88,6 +89,7 @@ WAITING_DEMANDS = sa.text("""
     SELECT waiting.demand, demands.canonical FROM waiting JOIN demands ON demands.id = waiting.demand
 """)
 
+#: In the order of the fields of ``Head``.
 _HEAD: dict[str, sa.types.TypeEngine[Any]] = {
     "id": Id,
     "priority": sa.Integer(),
