@@ -94,7 +94,8 @@ def _memory(results: Results) -> "Figure":
                 axes.axvline(place, color="#bbbbbb", linewidth=1)
                 axes.annotate(what, (place, 4), rotation=90, xytext=(3, 0), textcoords="offset points")
     axes.axhline(LIMIT, color="#b3261e", linewidth=1)
-    axes.annotate(f"{LIMIT:.0f} MB at most; with 500 workers 300", (0, LIMIT + 2))
+    words = f"{LIMIT:.0f} MB at most; with 500 workers 300"
+    axes.text(0.01, LIMIT + 2, words, color="#b3261e", transform=axes.get_yaxis_transform())
     axes.set_ylim(bottom=0)
     _legend(axes)
     return figure
