@@ -72,9 +72,9 @@ class CountRepository:
             for row in self.connection.execute(statement)
         ]
 
-    def statuses(self) -> Mapping[Status, int]:
-        """How many work requests there are in each state."""
-        found = dict.fromkeys(Status, 0)
+    def statuses(self, *, waiting: int) -> Mapping[Status, int]:
+        """How many work requests there are in each state; ``waiting``: what ``queues`` has counted already."""
+        found = dict.fromkeys(Status, 0) | {Status.PENDING: waiting}
         for statement in _STATUSES:
             for row in self.connection.execute(statement):
                 found[Status(row.status)] += row.count_
@@ -127,11 +127,8 @@ _QUEUES = (
     .join(_demands, _demands.c.id == _QUEUED.c.demand)
     .join(_requests, _requests.c.id == _QUEUED.c.oldest)
 )
-# Each condition is that of a partial index; together they have every work request once.
+# Each condition is that of a partial index; together they have every work request once that is in no queue.
 _STATUSES: tuple[sa.Select[*tuple[Any, ...]], ...] = (
-    sa.select(sa.literal_column(f"'{Status.PENDING}'").label("status"), _COUNT)
-    .select_from(_requests)
-    .where(sa.text("work_requests.status = 'pending' AND work_requests.worker IS NULL")),
     sa.select(_requests.c.status, _COUNT).where(IN_HAND).group_by(_requests.c.status),
     sa.select(sa.literal_column(f"'{Status.COMPLETED}'").label("status"), _COUNT)
     .select_from(_requests)

@@ -10,7 +10,7 @@ from debusine.db.database import Database
 from debusine.plugin import SchedulerPolicy, Task
 from debusine.server.admissions import watching_admissions
 from debusine.server.answers import SECURITY_HEADERS
-from debusine.server.api.status import BOARD, Board
+from debusine.server.api.status import BOARD, board
 from debusine.server.assigning import assigning_work
 from debusine.server.background import Background
 from debusine.server.computing import Computing
@@ -30,7 +30,7 @@ from debusine.server.keys import (
     UPLOADS,
 )
 from debusine.server.maintenance import maintaining
-from debusine.server.metrics import COUNTED, Counted
+from debusine.server.metrics import COUNTED, counted
 from debusine.server.middlewares import answer_errors, check_scope, recognise
 from debusine.server.notifying import sending_notifications, stop_sending
 from debusine.server.observing import observe, show_request_id
@@ -74,10 +74,10 @@ def make_app(
     app[METHODS] = methods
     app[THROTTLE] = Throttle(settings.limits.bad_credentials)
     app[RECOGNITIONS] = Recognitions(database)
-    app[COUNTED] = Counted(database)
+    app[COUNTED] = counted(database)
     app[TRAFFIC] = Traffic()
     app[DESCRIPTION] = Description(settings)
-    app[BOARD] = Board(database)
+    app[BOARD] = board(database)
     add_routes(app)
     app.on_startup.append(_prepare_uploads)
     app.cleanup_ctx.extend([writing_sightings, watching_admissions, watching_stalls])

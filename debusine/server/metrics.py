@@ -2,7 +2,6 @@
 
 import asyncio
 import platform
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 
@@ -17,6 +16,7 @@ from debusine.db.database import Database
 from debusine.domain.errors import PermissionDenied, StorageFull, Unavailable
 from debusine.plugin import in_thread
 from debusine.server.addresses import asked_from
+from debusine.server.counting import Counted
 from debusine.server.keys import DATABASE, SETTINGS, STORES, TRAFFIC
 from debusine.server.stalls import STALLS
 from debusine.server.traffic import Durations, Traffic
@@ -44,7 +44,7 @@ async def get_metrics(request: web.Request) -> web.Response:
     if not asked_from(request, request.app[SETTINGS].metrics_from):
         raise NotForYou
     app = request.app
-    found = await app[COUNTED].get()
+    found = await _figures(app)
     snapshot = Snapshot(
         traffic=app[TRAFFIC].copy(),
         stores=dict(app[STORES].health),
@@ -59,28 +59,16 @@ async def get_metrics(request: web.Request) -> web.Response:
     return web.Response(body=await in_thread(snapshot.text), headers={"Content-Type": TEXT})
 
 
-class Counted:
-    """The figures of the database, counted again when they are old."""
+def counted(database: Database) -> Counted[Figures]:
+    """What a database can tell of a farm."""
+    return Counted(lambda: database.read(figures), fresh=FRESH, rest=EASE)
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._lock = asyncio.Lock()
-        self._found: Figures | None = None
-        self._good_until = float("-inf")
 
-    async def get(self) -> Figures | None:
-        """The figures; None: the database cannot be asked."""
-        async with self._lock:
-            began = time.monotonic()
-            if began < self._good_until:
-                return self._found
-            try:
-                self._found = await self._database.read(figures)
-            except (StorageFull, Unavailable):
-                self._found = None
-            now = time.monotonic()
-            self._good_until = now + max(FRESH, EASE * (now - began))
-            return self._found
+async def _figures(app: web.Application) -> Figures | None:
+    try:
+        return await app[COUNTED].get()
+    except (StorageFull, Unavailable):
+        return None
 
 
 @frozen(kw_only=True)
@@ -197,4 +185,4 @@ def _histogram(name: str, text: str, durations: Durations) -> Metric:
 #: Memory, processor time and open files of this process; asked here, and kept in no registry of the library's.
 PROCESS = ProcessCollector(registry=None)
 
-COUNTED = web.AppKey("counted", Counted)
+COUNTED = web.AppKey("counted", Counted[Figures])

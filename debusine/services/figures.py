@@ -37,7 +37,7 @@ def figures(uow: UnitOfWork) -> Figures:
         lengths[queue.demand.task_name] += queue.count
     workers = uow.counts.workers()
     return Figures(
-        work_requests=uow.counts.statuses(),
+        work_requests=uow.counts.statuses(waiting=lengths.total()),
         queues=lengths,
         oldest=max(0.0, (uow.now - first).total_seconds()),
         uploads=uow.counts.uploads(),

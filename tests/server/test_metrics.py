@@ -25,7 +25,7 @@ LIST = "/api/1.0/work-request/"
 async def samples(farm: Farm) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
     """Every sample by its name and labels, as Prometheus' own parser reads them; counted anew."""
     assert farm.client.app is not None
-    farm.client.app[COUNTED]._good_until = 0.0
+    farm.client.app[COUNTED].forget()
     answer = await farm.get("/metrics", key=None)
     assert answer.status == 200
     assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"

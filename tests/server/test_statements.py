@@ -57,7 +57,7 @@ GET /api/ws/1.0/work-request/on-completed/                                      
 GET /api/ws/1.0/worker/connect/                                                   2  2    7    7
 GET /api/ws/1.0/worker/connect/ (the worker leaves)                               0  1    2    2
 GET /health                                                                       1  0    1    1
-GET /metrics                                                                      1  0    8    8
+GET /metrics                                                                      1  0    7    7
 GET /static/debusine.css                                                          0  0    0    0
 GET /{scope}/{workspace}/artifact/{id}/                                           2  0    4    4
 GET /{scope}/{workspace}/artifact/{id}/download/{path}                            2  0    5    5

@@ -11,7 +11,7 @@ from debusine.db.database import Database
 from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.accounts import TokenKind
 from debusine.protocol.resources import ServiceStatus
-from debusine.server.api import status as board
+from debusine.server.api.status import BOARD
 from debusine.services import status
 from tests.farm import Farm, make_token, make_worker
 from tests.server.work_farm import API, hand_worker, open_work_farm, ready_worker, submit
@@ -94,7 +94,8 @@ async def test_many_who_ask_at_once_are_told_what_was_counted_once(farm: Farm, m
 
     service_status = status.service_status
     monkeypatch.setattr(status, "service_status", count)
-    monkeypatch.setattr(board, "FRESH", 3600.0)
+    assert farm.client.app is not None
+    farm.client.app[BOARD].fresh = 3600.0
     answers = await asyncio.gather(*(farm.get(f"{API}/service-status/") for _ in range(20)))
     assert {answer.status for answer in answers} == {200}
     assert counted == 1

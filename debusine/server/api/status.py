@@ -1,20 +1,18 @@
 """The API that tells how the farm is, and who is asking."""
 
-import asyncio
-import time
-
 from aiohttp import web
 
 from debusine.db.database import Database
 from debusine.protocol.resources import ServiceStatus
 from debusine.server.answers import json_answer
+from debusine.server.counting import Counted
 from debusine.server.requests import sent_key, subject
 from debusine.services import status
 from debusine.services.rights import BadCredentials
 
 #: Seconds for which numbers are told again.
 FRESH = 1.0
-#: And so many times the time that it took to count them: a million waiting work requests take a part of a second.
+#: And so many times the time that it took to count them: of a million that wait, that is a part of a second.
 REST = 4.0
 
 
@@ -28,27 +26,12 @@ async def who_am_i(request: web.Request) -> web.Response:
 
 async def get_service_status(request: web.Request) -> web.Response:
     """Tell how much waits and runs, and how many workers there are."""
-    return json_answer(await request.app[BOARD].read())
+    return json_answer(await request.app[BOARD].get())
 
 
-class Board:
-    """The latest numbers; however many ask for them, they are counted by one at a time."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self._lock = asyncio.Lock()
-        self._numbers: ServiceStatus | None = None
-        self._good_until = 0.0
-
-    async def read(self) -> ServiceStatus:
-        """The numbers, a second old at most unless it takes long to count them."""
-        async with self._lock:
-            began = time.monotonic()
-            if self._numbers is None or began >= self._good_until:
-                self._numbers = await self.database.read(status.service_status)
-                ended = time.monotonic()
-                self._good_until = ended + max(FRESH, REST * (ended - began))
-            return self._numbers
+def board(database: Database) -> Counted[ServiceStatus]:
+    """The numbers of a farm."""
+    return Counted(lambda: database.read(status.service_status), fresh=FRESH, rest=REST)
 
 
-BOARD = web.AppKey("board", Board)
+BOARD = web.AppKey("board", Counted[ServiceStatus])
