@@ -295,6 +295,20 @@ async def test_the_bytes_are_on_the_disk_before_the_offset_is_committed(
     assert happened == ["bytes", "name", "offset", "bytes", "offset"]
 
 
+async def test_the_disk_begins_to_write_while_more_of_a_chunk_comes(
+    depot: Depot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = os.urandom(3 * BLOCK)
+    artifact = await depot.declare({"a": content})
+    happened: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "posix_fadvise", lambda _, start, size, advice: happened.append((start, size)))
+    monkeypatch.setattr(os, "fdatasync", lambda _: happened.append((0, 0)))
+
+    await depot.put_part(artifact, "a", content, 0, 2 * BLOCK)
+
+    assert happened == [(0, BLOCK), (BLOCK, BLOCK), (0, 0)]
+
+
 async def test_a_file_is_never_held_whole_in_memory(depot: Depot, monkeypatch: pytest.MonkeyPatch) -> None:
     content = os.urandom(16 * BLOCK)
     artifact = await depot.declare({"a": content})
