@@ -127,7 +127,8 @@ def trust(uow: UnitOfWork) -> None:
         uow.connection.execute(sa.text("SET LOCAL session_replication_role = replica"))
 
 
-def analyze(uow: UnitOfWork) -> None:
-    """Do what PostgreSQL's autovacuum would have done by now."""
+def settle(uow: UnitOfWork) -> None:
+    """Do what PostgreSQL would have done by now by itself: count, and put in its place what was written."""
     if uow.connection.dialect.name == "postgresql":
         uow.connection.execute(sa.text("ANALYZE"))
+        uow.connection.execute(sa.text("CHECKPOINT"))

@@ -4,7 +4,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-from benchmarks.backlog import RUNNABLE, add_queues, analyze, let_wait
+from benchmarks.backlog import RUNNABLE, add_queues, let_wait, settle
 from benchmarks.measured import Measured
 from benchmarks.medians import median
 from debusine.db import tables
@@ -45,7 +45,7 @@ def let_many_wait(uow: UnitOfWork, waiting: int) -> None:
     let_wait(uow, add_queues(uow, user.id), waiting)
     metadata = {"system:architectures": [f"arch{number}" for number in range(RUNNABLE)], "echo:version": 1}
     add_worker(uow, "builder", add_server(uow, "benchmark"), metadata)
-    analyze(uow)
+    settle(uow)
 
 
 def take_back(uow: UnitOfWork) -> int:

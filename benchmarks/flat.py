@@ -7,7 +7,7 @@ from pathlib import Path
 import aiohttp
 from attrs import frozen
 
-from benchmarks.backlog import analyze, repeat_artifact, repeat_work_request
+from benchmarks.backlog import repeat_artifact, repeat_work_request, settle
 from benchmarks.databases import Databases
 from benchmarks.dispatch import dispatch, opened
 from benchmarks.figures import BACKLOGS, BESIDE_ROWS
@@ -70,7 +70,7 @@ async def fill(database: Database, artifact: int) -> None:
     """Let there have been much."""
     await database.write(repeat_artifact, artifact, ARTIFACTS)
     await database.write(repeat_work_request, FIRST, DONE)
-    await database.write(analyze)
+    await database.write(settle)
 
 
 async def compared(empty: Server, full: Server, artifact: int, rows: int) -> list[Measured]:

@@ -62,6 +62,12 @@ def number(value: float) -> str:
     return f"{value:,.{digits}f}"
 
 
+def title(name: str) -> str:
+    """What a figure is, also where it does not stand beside another one."""
+    others = [figure.what for figure in FIGURES.values() if name in figure.beside]
+    return f"{FIGURES[name].what}: {others[0].rpartition(': ')[2]}" if others else FIGURES[name].what
+
+
 def print_changes(console: Console, before: Results, now: Results) -> None:
     """What is better and what is worse than before, beyond the noise."""
     found = sorted(changes(before, now), key=lambda change: list(Verdict).index(change.verdict))
@@ -75,8 +81,8 @@ def print_changes(console: Console, before: Results, now: Results) -> None:
 
 
 def _table_of_changes(before: Results, changed: Iterable[Change]) -> Table:
-    title = f"Against {before.about.get('commit', 'before')} of {before.about.get('at', 'some time')}"
-    table = Table(title=title, title_justify="left", caption=CHANGES, caption_justify="left")
+    against = f"Against {before.about.get('commit', 'before')} of {before.about.get('at', 'some time')}"
+    table = Table(title=against, title_justify="left", caption=CHANGES, caption_justify="left")
     for heading in ("What", "On", "Before", "Now", "Unit", "Difference", "Noise", ""):
         table.add_column(heading, justify="left" if heading in {"What", "On", "Unit", ""} else "right")
     for each in changed:
@@ -84,7 +90,7 @@ def _table_of_changes(before: Results, changed: Iterable[Change]) -> Table:
         difference = f"{each.difference:+.0%}{' of its baseline' if each.paired else ''}"
         noise = f"{each.noise:.0%}"
         values = (number(each.before), number(each.now), figure.unit, difference, noise, each.verdict.value)
-        table.add_row(figure.what, each.key.on, *values)
+        table.add_row(title(each.key.name), each.key.on, *values)
     return table
 
 

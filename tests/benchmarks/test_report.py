@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from benchmarks.figures import FIGURES
-from benchmarks.report import WIDTH, mark, number, print_changes, print_figures, rows
+from benchmarks.report import WIDTH, mark, number, print_changes, print_figures, rows, title
 from benchmarks.results import Key, Results
 
 
@@ -100,6 +100,11 @@ def test_changes_are_counted_and_only_what_changed_is_shown() -> None:
     assert "-56%" in text
     assert "better" in text
     assert FIGURES["start"].what not in text
+
+
+def test_what_stands_beside_others_has_a_title_that_says_what_it_is() -> None:
+    assert title("list-empty") == "empty farm: a list's first page"
+    assert title("told") == FIGURES["told"].what
 
 
 def test_two_machines_are_compared_with_a_warning() -> None:
