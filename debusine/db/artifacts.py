@@ -42,14 +42,6 @@ class ArtifactRepository(Repository[Artifact]):
         """Let what an attempt has made count among its work request's artifacts."""
         self.connection.execute(_ATTACH, {"work_request": work_request, "attempt": attempt})
 
-    def attached_to(self, work_requests: Collection[int]) -> dict[int, list[int]]:
-        """Work request → the ids of its artifacts, ascending; in one statement for a page of them."""
-        found: dict[int, list[int]] = {work_request: [] for work_request in work_requests}
-        for batch in batches(found):
-            for work_request, artifact in self.connection.execute(_ATTACHED_TO, {"work_requests": batch}):
-                found[work_request].append(artifact)
-        return found
-
     def expired(self, at: datetime) -> Sequence[Artifact]:
         """Those whose time is over, by id."""
         return self._all(sa.select(self.table).where(self.table.c.expire_at <= at).order_by(self.table.c.id))
@@ -103,14 +95,6 @@ class RelationRepository(Repository[ArtifactRelation]):
 
 
 # Made once: to make a statement costs more than to run it.
-_ATTACHED_TO = (
-    sa.select(tables.artifacts.c.created_by_work_request, tables.artifacts.c.id)
-    .where(
-        tables.artifacts.c.created_by_work_request.in_(sa.bindparam("work_requests", expanding=True)),
-        tables.artifacts.c.attached,
-    )
-    .order_by(tables.artifacts.c.id)
-)
 _ATTACH = (
     sa.update(tables.artifacts)
     .where(

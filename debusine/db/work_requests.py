@@ -9,6 +9,7 @@ from attrs import frozen
 
 from debusine.db import tables
 from debusine.db.batches import batches
+from debusine.db.engine import json_rows
 from debusine.db.repository import Repository
 from debusine.db.types import Id
 from debusine.domain.work_requests import Status, WorkRequest
@@ -34,6 +35,18 @@ class InHand:
     #: None: the worker is not connected.
     connected_at: datetime | None
     connection: int
+
+
+@frozen
+class Surroundings:
+    """What is shown beside a work request."""
+
+    #: The workspace's name.
+    workspace: str
+    #: The ids of those that are attached, ascending.
+    artifacts: Sequence[int]
+    #: The work request by which it was tried again.
+    superseded_by: int | None
 
 
 class WorkRequestRepository(Repository[WorkRequest]):
@@ -105,6 +118,14 @@ class WorkRequestRepository(Repository[WorkRequest]):
         """What a work request waits for, or waited for; ``lock``: none of them ends until the commit."""
         return self._all(_DEPENDENCIES_OF_LOCKED if lock else _DEPENDENCIES_OF, {"work_request": work_request})
 
+    def surroundings(self, ids: Collection[int]) -> Mapping[int, Surroundings]:
+        """What is shown beside some work requests, in one statement for a page of them."""
+        return {
+            row.id: Surroundings(row.workspace, sorted(id_ for (id_,) in row.artifacts), row.superseded_by)
+            for batch in batches(ids)
+            for row in self.connection.execute(_SURROUNDINGS, {"ids": batch})
+        }
+
     def superseding(self, ids: Collection[int]) -> Mapping[int, int]:
         """Of some work requests those that were tried again → by which one."""
         found = (self.connection.execute(_SUPERSEDING, {"ids": batch}) for batch in batches(ids))
@@ -120,9 +141,11 @@ class WorkRequestRepository(Repository[WorkRequest]):
     def unblockable(self, completed: int) -> Sequence[WorkRequest]:
         """The blocked work requests, locked, that waited for this one and for nothing else that is unfinished."""
         # Locked first, asked afterwards: of two dependencies that complete at once, the second sees the first.
-        dependents = self._all(_BLOCKED_BY, {"completed": completed})
-        held_back = self._held_back([dependent.id for dependent in dependents])
-        return [dependent for dependent in dependents if dependent.id not in held_back]
+        dependents = self._all(_DEPENDENTS_LOCKED, {"completed": completed})
+        # Not by a condition: PostgreSQL might look through all that is blocked, rather than at the few that waited.
+        blocked = [dependent for dependent in dependents if dependent.status is Status.BLOCKED]
+        held_back = self._held_back([dependent.id for dependent in blocked])
+        return [dependent for dependent in blocked if dependent.id not in held_back]
 
     def _held_back(self, ids: Collection[int]) -> frozenset[int]:
         dependents = sa.select(_dependencies.c.work_request)
@@ -158,12 +181,11 @@ _ANY_IN_HAND_OF = sa.select(_requests.c.id).where(IN_HAND, _requests.c.worker ==
 _WAITING = _SELECT.where(
     _requests.c.id == sa.bindparam("key"), _requests.c.status == Status.PENDING, _requests.c.worker.is_(None)
 ).with_for_update(skip_locked=True)
-_BLOCKED_BY = (
+_DEPENDENTS_LOCKED = (
     _SELECT.where(
         _requests.c.id.in_(
             sa.select(_dependencies.c.work_request).where(_dependencies.c.depends_on == sa.bindparam("completed"))
-        ),
-        _requests.c.status == Status.BLOCKED,
+        )
     )
     .order_by(_requests.c.id)
     .with_for_update()
@@ -197,6 +219,20 @@ _MOVE_DEPENDENTS = (
 )
 _SUPERSEDING = sa.select(_requests.c.supersedes, _requests.c.id).where(
     _requests.c.supersedes.in_(sa.bindparam("ids", expanding=True))
+)
+_next, _artifacts = _requests.alias("next"), tables.artifacts
+_SURROUNDINGS = (
+    sa.select(
+        _requests.c.id,
+        tables.workspaces.c.name.label("workspace"),
+        sa.select(_next.c.id).where(_next.c.supersedes == _requests.c.id).scalar_subquery().label("superseded_by"),
+        sa.select(json_rows(_artifacts.c.id))
+        .where(_artifacts.c.created_by_work_request == _requests.c.id, _artifacts.c.attached)
+        .scalar_subquery()
+        .label("artifacts"),
+    )
+    .join(tables.workspaces, tables.workspaces.c.id == _requests.c.workspace)
+    .where(_requests.c.id.in_(sa.bindparam("ids", expanding=True)))
 )
 _RUNNING_BY_WORKSPACE = sa.select(_requests.c.workspace, sa.func.count()).where(IN_HAND).group_by(_requests.c.workspace)
 _ALL_IN_HAND = (

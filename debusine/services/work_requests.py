@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from debusine.db.unit_of_work import UnitOfWork
+from debusine.db.work_requests import Surroundings
 from debusine.domain.accounts import Subject
 from debusine.domain.errors import NotAuthenticated
 from debusine.domain.events import WorkRequestBecamePending
@@ -73,13 +74,13 @@ def view(uow: UnitOfWork, work_request: WorkRequest) -> View:
 
 
 def views(uow: UnitOfWork, work_requests: Sequence[WorkRequest]) -> Sequence[View]:
-    """What representations need, in a constant number of statements."""
-    names = uow.workspaces.names({work_request.workspace for work_request in work_requests})
-    ids = [work_request.id for work_request in work_requests]
-    artifacts, superseding = uow.artifacts.attached_to(ids), uow.work_requests.superseding(ids)
-    return [
-        View(found, names[found.workspace], artifacts[found.id], superseding.get(found.id)) for found in work_requests
-    ]
+    """What representations need, in one statement."""
+    beside = uow.work_requests.surroundings([work_request.id for work_request in work_requests])
+    return [_view(found, beside[found.id]) for found in work_requests]
+
+
+def _view(found: WorkRequest, beside: Surroundings) -> View:
+    return View(found, beside.workspace, beside.artifacts, beside.superseded_by)
 
 
 def _insert(

@@ -28,7 +28,7 @@ FINDERS: dict[str, Callable[[UnitOfWork], Any]] = {
     "names of workspaces": lambda uow: uow.workspaces.names(LONG),
     "tokens": lambda uow: uow.tokens.valid_among(LONG, at=uow.now),
     "channels": lambda uow: uow.channels.with_names([f"c{number}" for number in LONG]),
-    "attached": lambda uow: sum(map(len, uow.artifacts.attached_to(LONG).values())),
+    "surroundings": lambda uow: uow.work_requests.surroundings(LONG),
     "artifacts": lambda uow: uow.artifacts.with_ids(LONG),
     "incomplete": lambda uow: uow.files_in_artifacts.incomplete(LONG),
     "sizes": lambda uow: sum(map(len, uow.files_in_artifacts.sizes(LONG).values())),

@@ -186,7 +186,8 @@ async def test_an_attempt_that_runs_a_minute_too_long_is_completed_with_error(
     assert after.output_data is not None
     assert after.output_data["errors"][0]["code"] == "timeout"
     assert [attempt.outcome for attempt in await workshop.attempts(request)] == [Outcome.TIMEOUT]
-    assert await workshop.database.read(lambda uow: uow.artifacts.attached_to([request])) == {request: [log.id]}
+    beside = await workshop.database.read(lambda uow: uow.work_requests.surroundings([request]))
+    assert beside[request].artifacts == [log.id]
     # The worker may still be at it: it gets nothing new before it reports.
     await workshop.request()
     await workshop.assign()

@@ -35,21 +35,21 @@ PUT /api/1.0/artifact/{id}/files/{path}/ (the last chunk)                       
 GET /api/1.0/limits/                                                              1  0    1    1
 GET /api/1.0/service-status/                                                      2  0    4    4
 GET /api/1.0/whoami/                                                              1  0    1    1
-GET /api/1.0/work-request/                                                        2  0    5    5
-GET /api/1.0/work-request/ (further on)                                           2  0    5    5
-GET /api/1.0/work-request/ (nobody's)                                             2  0    5    5
+GET /api/1.0/work-request/                                                        2  0    3    3
+GET /api/1.0/work-request/ (further on)                                           2  0    3    3
+GET /api/1.0/work-request/ (nobody's)                                             2  0    3    3
 POST /api/1.0/work-request/                                                       1  1    4    4
 POST /api/1.0/work-request/ (others will hear of it)                              1  1    7    7
 POST /api/1.0/work-request/ (with an artifact)                                    1  1    7    7
 GET /api/1.0/work-request/get-next-for-worker/                                    1  1    6    6
 GET /api/1.0/work-request/get-next-for-worker/ (in vain)                          1  1    6    6
-GET /api/1.0/work-request/{id}/                                                   2  0    5    5
-PATCH /api/1.0/work-request/{id}/                                                 1  1    6    6
-POST /api/1.0/work-request/{id}/abort/                                            1  1    6    6
+GET /api/1.0/work-request/{id}/                                                   2  0    3    3
+PATCH /api/1.0/work-request/{id}/                                                 1  1    4    4
+POST /api/1.0/work-request/{id}/abort/                                            1  1    4    4
 PUT /api/1.0/work-request/{id}/completed/                                         1  1    8    9
 PUT /api/1.0/work-request/{id}/completed/ (others wait for it)                    1  1   10   11
 GET /api/1.0/work-request/{id}/explanation/                                       2  0    6    6
-POST /api/1.0/work-request/{id}/retry/                                            1  1   13   13
+POST /api/1.0/work-request/{id}/retry/                                            1  1   11   11
 PUT /api/1.0/worker/dynamic-metadata/                                             1  1    2    2
 POST /api/1.0/worker/register/                                                    0  1    5    5
 GET /api/openapi.json                                                             0  0    0    0
@@ -62,8 +62,8 @@ GET /static/debusine.css                                                        
 GET /{scope}/{workspace}/artifact/{id}/                                           2  0    4    4
 GET /{scope}/{workspace}/artifact/{id}/download/{path}                            2  0    5    5
 GET /{scope}/{workspace}/artifact/{id}/download/{path} (an archive)               1  0    5    5
-GET /{scope}/{workspace}/work-request/{id}/                                       2  0   11   11
-GET /{scope}/{workspace}/work-request/{id}/ (done)                                2  0    7    7
+GET /{scope}/{workspace}/work-request/{id}/                                       2  0    9    9
+GET /{scope}/{workspace}/work-request/{id}/ (done)                                2  0    5    5
 """
 
 #: Visits in which each of several things is changed by a statement of its own, because it is guarded by what it was.

@@ -157,9 +157,9 @@ async def test_what_an_attempt_made_is_attached_when_it_is_completed(workshop: W
 
     await workshop.complete(worker, started)
 
-    attached = await workshop.database.read(lambda uow: uow.artifacts.attached_to([started]))
-    assert attached == {started: [current.id]}
-    assert stale.id not in attached[started]
+    beside = (await workshop.database.read(lambda uow: uow.work_requests.surroundings([started])))[started]
+    assert beside.artifacts == [current.id]
+    assert stale.id not in beside.artifacts
 
 
 async def test_a_worker_is_busy_with_a_lost_attempt_until_it_says_otherwise(workshop: Workshop) -> None:

@@ -173,7 +173,7 @@ class LifeOfWork(RuleBasedStateMachine):
         assert uow.connection.execute(supersedes).scalar_one() <= 1
 
     def check_artifacts(self, uow: UnitOfWork, request: WorkRequest) -> None:
-        attached = uow.artifacts.attached_to([request.id])[request.id]
+        attached = uow.work_requests.surroundings([request.id])[request.id].artifacts
         makers = {uow.artifacts.get(artifact).created_by_attempt for artifact in attached}
         assert makers <= {request.attempt}, "what a stale attempt made is never attached"
         assert not attached or request.status is Status.COMPLETED
