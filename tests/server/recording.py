@@ -83,7 +83,7 @@ class Recording:
         task = asyncio.current_task()
         app = self.farm.client.app
         background = app is not None and task in app[BACKGROUND]._tasks
-        asked = f"~{task.get_name()}" if background and task else self.label
+        asked = f"~{task.get_name().rstrip('0123456789 ')}" if background and task else self.label
         begun = Transaction(asked, self.visits[asked], writes)
         self.transactions.append(begun)
         return begun

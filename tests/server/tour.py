@@ -53,9 +53,11 @@ async def open_tour_farm(database: Database, directory: Path) -> AsyncIterator[F
 
 async def make_tour(recorded: Recording, items: int) -> None:
     """Ask for everything; where a visit deals with several things of a kind, there are so many of them."""
-    tour = Tour(recorded, recorded.farm, items)
     await add_channel(recorded.farm.database)
-    await recorded.farm.database.write(lambda uow: [make_worker(uow, f"idle{number}") for number in range(items)])
+    idle = await recorded.farm.database.write(
+        lambda uow: [make_worker(uow, f"idle{number}")[1] for number in range(items)]
+    )
+    tour = Tour(recorded, recorded.farm, items, idle[0])
     await tour.look_around()
     await tour.handle_artifacts()
     await tour.submit_and_change_work()
@@ -70,6 +72,8 @@ class Tour:
     recorded: Recording
     farm: Farm
     items: int
+    #: The key of a worker that is not connected.
+    idle: str
 
     async def look_around(self) -> None:
         """What says something of the farm itself."""
@@ -169,7 +173,7 @@ class Tour:
         await becomes(self.farm, last, "completed")
         await self._get("GET /{scope}/{workspace}/work-request/{id}/ (done)", f"/debusine/System/work-request/{done}/")
         with self.recorded.asked(f"GET {WORK}get-next-for-worker/ (in vain)"):
-            await self.farm.get(f"{WORK}get-next-for-worker/", key=self.farm.people.worker_key)
+            assert (await self.farm.get(f"{WORK}get-next-for-worker/", key=self.idle)).status == 204
 
     async def _make_artifacts(self, worker: HandWorker, work_request: int) -> None:
         for number in range(self.items + 1):
