@@ -10,6 +10,7 @@ will ever be committed among it.
 
 from collections.abc import Collection
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -48,13 +49,13 @@ class CompletionRepository:
     def moment(self, at: datetime) -> datetime:
         """When that is completed which this transaction completes: at this moment, or as soon after as can be."""
         announce_completion(self.connection, _LATEST)
-        latest = self.connection.execute(sa.select(_LATEST)).scalar()
+        latest = self.connection.execute(_MOMENT).scalar()
         return at if latest is None or at > latest else latest + TICK
 
     def frontier(self) -> Frontier:
         """How far the order goes now; to be asked before the completions themselves are read."""
         # One statement: what is on disk is seen before the announcements are looked for.
-        latest, announced = self.connection.execute(sa.select(_LATEST, first_announced(self.connection))).one()
+        latest, announced = self.connection.execute(_frontier(first_announced(self.connection))).one()
         return Frontier(latest, latest if latest is None or announced is None else min(latest, announced))
 
     def page(
@@ -64,16 +65,8 @@ class CompletionRepository:
 
         Looks at ``limit`` rows, wanted or not, so that it never takes long; where it stopped, None: at the end.
         """
-        columns = (_requests.c.id, _requests.c.workspace, _requests.c.completed_at, _requests.c.result)
         moment, id_ = after
-        completed_at = _requests.c.completed_at
-        rows = self.connection.execute(
-            sa.select(*columns)
-            .where(_COMPLETED, completed_at >= moment, (completed_at > moment) | (_requests.c.id > id_))
-            .where(completed_at <= until)
-            .order_by(completed_at, _requests.c.id)
-            .limit(limit)
-        ).all()
+        rows = self.connection.execute(_PAGE, {"moment": moment, "id": id_, "until": until, "limit": limit}).all()
         found = [
             Completion(work_request=row.id, workspace=row.workspace, completed_at=row.completed_at, result=row.result)
             for row in rows
@@ -83,8 +76,7 @@ class CompletionRepository:
 
     def several_at(self, moment: datetime, *, workspaces: Collection[int] | None) -> bool:
         """Whether more than one of those that ``page`` finds was completed at exactly this moment."""
-        here = _COMPLETED, _requests.c.completed_at == moment
-        rows = self.connection.execute(sa.select(_requests.c.workspace, _requests.c.result).where(*here))
+        rows = self.connection.execute(_AT, {"moment": moment})
         return sum(_told(row, workspaces) for row in rows) > 1
 
 
@@ -100,3 +92,24 @@ _LATEST = (
     .limit(1)
     .scalar_subquery()
 )
+# Made once: to make a statement costs more than to run it.
+_MOMENT = sa.select(_LATEST)
+_PAGE = (
+    sa.select(_requests.c.id, _requests.c.workspace, _requests.c.completed_at, _requests.c.result)
+    .where(
+        _COMPLETED,
+        _requests.c.completed_at >= sa.bindparam("moment"),
+        (_requests.c.completed_at > sa.bindparam("moment")) | (_requests.c.id > sa.bindparam("id")),
+        _requests.c.completed_at <= sa.bindparam("until"),
+    )
+    .order_by(_requests.c.completed_at, _requests.c.id)
+    .limit(sa.bindparam("limit"))
+)
+_AT = sa.select(_requests.c.workspace, _requests.c.result).where(
+    _COMPLETED, _requests.c.completed_at == sa.bindparam("moment")
+)
+
+
+@cache
+def _frontier(announced: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    return sa.select(_LATEST, announced)
