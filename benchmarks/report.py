@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 from benchmarks.figures import FIGURES, Bound, Figure
@@ -12,14 +12,16 @@ from benchmarks.results import Key, Results
 
 #: What a console that is no terminal is taken for; narrower ones fold the lines.
 WIDTH = 150
+BESIDE = "Beside it, in the same run"
 REACHED, MISSED, UNKNOWN = "✓", "✗", "?"
 
 
 def print_figures(console: Console, results: Results) -> None:
     """Every figure, its limits, and what it is held against."""
     table = Table(title=_title(results), title_justify="left", caption=CAPTION, caption_justify="left")
-    for heading in ("What", "On", "Figure", "±", "Unit", "At least", "Goal", "Beside it, in the same run"):
-        table.add_column(heading, justify="right" if heading in {"Figure", "±", "At least", "Goal"} else "left")
+    for heading in ("What", "On", "Figure", "±", "Unit", "At least", "Goal", BESIDE):
+        justify: JustifyMethod = "right" if heading in {"Figure", "±", "At least", "Goal"} else "left"
+        table.add_column(heading, justify=justify, no_wrap=heading != BESIDE)
     for row in rows(results):
         table.add_row(*row)
     console.print(table)
@@ -108,7 +110,7 @@ def _beside(figure: Figure, value: float, key: Key, results: Results) -> Iterato
     for name in figure.beside:
         if baselines := results.baseline(name, key.on):
             middle = median(baselines)
-            yield f"{FIGURES[name].what} {number(middle)} ({value / middle:.2f} x)" if middle else FIGURES[name].what
+            yield f"{FIGURES[name].what} {number(middle)} ({value / middle:.2f}x)" if middle else FIGURES[name].what
 
 
 def _title(results: Results) -> str:

@@ -39,7 +39,7 @@ def test_a_limit_can_be_a_part_of_a_baseline_of_the_same_run() -> None:
     found = row_of("upload", values)
 
     assert found[5:7] == ["≥ 280 ✓", "≥ 400 ✗"]
-    assert found[7] == "bare aiohttp 400 (0.75 x)"
+    assert found[7] == "bare aiohttp 400 (0.75x)"
 
 
 def test_a_limit_whose_baseline_is_missing_is_neither_reached_nor_missed() -> None:
@@ -53,7 +53,7 @@ def test_a_baseline_of_the_same_database_goes_before_another_ones() -> None:
         Key("inserts", "PostgreSQL"): [1200.0],
     }
 
-    assert row_of("create", values)[7] == "database alone 1,200 (0.50 x)"
+    assert row_of("create", values)[7] == "database alone 1,200 (0.50x)"
 
 
 def test_baselines_have_no_row_of_their_own_and_figures_stand_in_the_order_of_their_table() -> None:
