@@ -8,11 +8,13 @@ from functools import partial
 from attrs import define
 
 from debusine.domain.errors import DebusineError
-from debusine.domain.files import BLOCK
 from debusine.plugin import in_thread
 from debusine.services.partial_files import BytesLost, PartialFile
 from debusine.services.spans import WrongLength
 from debusine.services.turns import Turn
+
+#: Bytes that go to a thread in one hop. An upload holds four times as many, and there may be many uploads.
+BLOCK = 512 << 10
 
 
 @define(eq=False)

@@ -11,7 +11,7 @@ from attrs import evolve
 
 from debusine.db.database import Database
 from debusine.domain.errors import Invalid
-from debusine.domain.files import BLOCK
+from debusine.services.bodies import BLOCK
 from debusine.services.partial_files import PartialFile
 from debusine.services.spans import ChunkTooLarge, Gap, PastTheEnd, WrongLength, WrongSize
 from debusine.services.turns import Overtaken, Turn
