@@ -10,6 +10,7 @@ import sqlalchemy as sa
 log = logging.getLogger(__name__)
 
 CHANNEL = "debusine"
+_NOTIFY = sa.text(f"NOTIFY {CHANNEL}")
 #: Seconds between two rings: a NOTIFY for each of a thousand commits a second would slow them all.
 PAUSE = 0.002
 #: Seconds before a lost connection is tried again.
@@ -64,9 +65,9 @@ class Bell:
         while not self._closed.is_set():
             self._rung.wait()
             self._rung.clear()
-            connection.execute(sa.text(f"NOTIFY {CHANNEL}"))
+            connection.execute(_NOTIFY)
             self._closed.wait(PAUSE)
-        connection.execute(sa.text(f"NOTIFY {CHANNEL}"))
+        connection.execute(_NOTIFY)
 
     def _listen(self, connection: sa.Connection) -> None:
         raw = connection.connection.driver_connection
