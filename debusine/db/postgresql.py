@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from debusine.db.bell import Bell
 from debusine.db.database import Database
 from debusine.db.engine import make_engine, translated, worth_retrying
+from debusine.db.readers import Readers
 from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.events import ChangedElsewhere, Event
 from debusine.domain.times import now
@@ -30,6 +31,7 @@ class PostgreSQLDatabase(Database):
         super().__init__(clock)
         self._engine = make_engine(url, connections=threads)
         self._reading = make_engine(url, connections=threads, read_only=True)
+        self._readers = Readers(self._reading, threads, lambda: self.clock())
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="postgresql")
         self._loop = asyncio.get_running_loop()
         self._bells = make_engine(url, connections=2)
@@ -41,11 +43,13 @@ class PostgreSQLDatabase(Database):
 
     async def run_reading(self, function: Callable[[UnitOfWork], T]) -> T:
         """Run on a connection that cannot write."""
-        return await self._loop.run_in_executor(self._threads, self._read, function)
+        result: T = await self._readers.add(function)
+        return result
 
     async def aclose(self) -> None:
         """Finish what runs, then close the connections."""
         await asyncio.to_thread(self._threads.shutdown)
+        await asyncio.to_thread(self._readers.close)
         await asyncio.to_thread(self._bell.close)
         self._engine.dispose()
         self._reading.dispose()
@@ -89,21 +93,6 @@ class PostgreSQLDatabase(Database):
     def _tell_here(self, events: list[Event]) -> None:
         with suppress(RuntimeError):  # the loop is gone, and with it everybody who listened
             self._loop.call_soon_threadsafe(self.tell, events)
-
-    def _read(self, function: Callable[[UnitOfWork], T]) -> T:
-        try:
-            return self._read_once(function)
-        except sa.exc.DBAPIError as error:
-            if not worth_retrying(error):
-                raise translated(error) from error
-        try:  # the connection had died since it was last used, say
-            return self._read_once(function)
-        except sa.exc.DBAPIError as error:
-            raise translated(error) from error
-
-    def _read_once(self, function: Callable[[UnitOfWork], T]) -> T:
-        with self._reading.connect() as connection:
-            return function(UnitOfWork(connection, self.clock()))
 
 
 class BeforeCommit(Exception):

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from debusine.db import sqlite as sqlite_module
 from debusine.db.engine import DatabaseFull, DatabaseUnreachable, make_engine, normal_url, sqlite_url, translated
+from debusine.db.groups import DatabaseClosed, Member
 from debusine.db.schema import migrate
-from debusine.db.sqlite import Member, SQLiteDatabase, commit_group
+from debusine.db.sqlite import SQLiteDatabase, commit_group
 from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.times import now
 
@@ -180,7 +180,7 @@ async def test_closing_commits_what_was_taken_and_refuses_what_comes_later(url: 
     await database.aclose()
 
     assert await asyncio.gather(*waiting) == [f"store-{number}" for number in range(5)]
-    with pytest.raises(sqlite_module.DatabaseClosed):
+    with pytest.raises(DatabaseClosed):
         await database.write(add, "late")
 
 
