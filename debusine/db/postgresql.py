@@ -1,8 +1,8 @@
-"""The cluster's database: a pool of threads, each transaction on a connection of its own."""
+"""The cluster's database: a few writing threads that commit in groups, and readers of their own."""
 
 import asyncio
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import TypeVar
@@ -11,15 +11,22 @@ import sqlalchemy as sa
 
 from debusine.db.bell import Bell
 from debusine.db.database import Database
-from debusine.db.engine import make_engine, translated, worth_retrying
+from debusine.db.engine import make_engine
+from debusine.db.groups import Member, Waiting, events_of
+from debusine.db.postgresql_groups import commit_group
 from debusine.db.readers import Readers
 from debusine.db.unit_of_work import UnitOfWork
-from debusine.domain.events import ChangedElsewhere, Event
+from debusine.domain.events import ChangedElsewhere
 from debusine.domain.times import now
 
 T = TypeVar("T")
 
-THREADS = 8
+READERS = 8
+#: Threads that write. While one waits for its commit the others go on; more of them would only take the interpreter
+#: from each other, and make the groups smaller.
+WRITERS = 3
+#: Functions in one commit, at most: bounds the time that the first of them waits, and that its locks are held.
+GROUP = 16
 #: How often a transaction is run before its error is the caller's.
 TRIES = 5
 
@@ -27,19 +34,28 @@ TRIES = 5
 class PostgreSQLDatabase(Database):
     """A PostgreSQL database, shared with other servers."""
 
-    def __init__(self, url: sa.URL, clock: Callable[[], datetime] = now, *, threads: int = THREADS) -> None:
+    def __init__(
+        self, url: sa.URL, clock: Callable[[], datetime] = now, *, readers: int = READERS, writers: int = WRITERS
+    ) -> None:
         super().__init__(clock)
-        self._engine = make_engine(url, connections=threads)
-        self._reading = make_engine(url, connections=threads, read_only=True)
-        self._readers = Readers(self._reading, threads, lambda: self.clock())
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="postgresql")
+        self._engine = make_engine(url, connections=writers)
+        self._reading = make_engine(url, connections=readers, read_only=True)
+        self._readers = Readers(self._reading, readers, lambda: self.clock())
+        self._waiting = Waiting(GROUP)
         self._loop = asyncio.get_running_loop()
         self._bells = make_engine(url, connections=2)
         self._bell = Bell(self._bells, self._changed_elsewhere)
+        self._writers = [
+            threading.Thread(target=self._write_until_closed, name=f"postgresql-writer-{number}", daemon=True)
+            for number in range(writers)
+        ]
+        for writer in self._writers:
+            writer.start()
 
     async def run_writing(self, function: Callable[[UnitOfWork], T]) -> T:
-        """Run and commit; again when PostgreSQL chose this transaction as the victim of a conflict."""
-        return await self._loop.run_in_executor(self._threads, self._write, function)
+        """Wait for the commit that holds this function; it runs again when it fell victim to a conflict."""
+        result: T = await self._waiting.add(function)
+        return result
 
     async def run_reading(self, function: Callable[[UnitOfWork], T]) -> T:
         """Run on a connection that cannot write."""
@@ -48,63 +64,45 @@ class PostgreSQLDatabase(Database):
 
     async def aclose(self) -> None:
         """Finish what runs, then close the connections."""
-        await asyncio.to_thread(self._threads.shutdown)
+        self._waiting.close()
+        for writer in self._writers:
+            await asyncio.to_thread(writer.join)
         await asyncio.to_thread(self._readers.close)
         await asyncio.to_thread(self._bell.close)
         self._engine.dispose()
         self._reading.dispose()
         self._bells.dispose()
 
-    def _write(self, function: Callable[[UnitOfWork], T]) -> T:
-        for last in (False,) * (TRIES - 1) + (True,):
-            try:
-                result, events = self._write_once(function)
-            except BeforeCommit as error:
-                if last or not worth_retrying(error.cause):
-                    raise translated(error.cause) from error.cause
-            else:
-                # From here, not from the coroutine: its caller may have gone, and the commit is on disk all the same.
-                self._tell_all(events)
-                return result
-        raise AssertionError
+    def _write_until_closed(self) -> None:
+        while (group := self._waiting.take()) is not None:
+            self._settle(group, TRIES)
 
-    def _write_once(self, function: Callable[[UnitOfWork], T]) -> tuple[T, list[Event]]:
-        with _connection(self._engine) as connection:
-            unit_of_work = UnitOfWork(connection, self.clock())
-            try:
-                result = function(unit_of_work)
-            except Exception as error:
-                raise BeforeCommit(error) from error
-            try:
-                connection.commit()
-                self.count_commit(1)
-            except sa.exc.DBAPIError as error:  # its outcome is unknown, and the caller's to ask about
-                raise translated(error) from error
-        return result, unit_of_work.events
+    def _settle(self, group: Sequence[Member], tries: int) -> None:
+        """Run a group until each of its members is on disk or has its error, and answer."""
+        again = commit_group(self._engine, group, self.clock)
+        again = again if tries > 1 else ()
+        later = {member for part in again for member in part}
+        settled = [member for member in group if member not in later]
+        if kept := sum(member.error is None for member in settled):
+            self.count_commit(kept)
+        self._deliver(settled)
+        for part in again:
+            self._settle(part, tries - 1)
 
-    def _tell_all(self, events: list[Event]) -> None:
-        if events:
+    def _deliver(self, group: Sequence[Member]) -> None:
+        if events := events_of(group):
             self._bell.ring()
-            self._tell_here(events)
+
+        def on_the_loop() -> None:
+            self.tell(events)
+            for member in group:
+                member.answer()
+
+        self._on_the_loop(on_the_loop)
 
     def _changed_elsewhere(self) -> None:
-        self._tell_here([ChangedElsewhere()])
+        self._on_the_loop(lambda: self.tell([ChangedElsewhere()]))
 
-    def _tell_here(self, events: list[Event]) -> None:
-        with suppress(RuntimeError):  # the loop is gone, and with it everybody who listened
-            self._loop.call_soon_threadsafe(self.tell, events)
-
-
-class BeforeCommit(Exception):
-    """A transaction failed while nothing could have been committed."""
-
-    def __init__(self, cause: Exception) -> None:
-        super().__init__(str(cause))
-        self.cause = cause
-
-
-def _connection(engine: sa.Engine) -> sa.Connection:
-    try:
-        return engine.connect()
-    except sa.exc.DBAPIError as error:
-        raise BeforeCommit(error) from error
+    def _on_the_loop(self, function: Callable[[], None]) -> None:
+        with suppress(RuntimeError):  # the loop is gone, and with it everybody who waited
+            self._loop.call_soon_threadsafe(function)

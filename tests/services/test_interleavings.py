@@ -15,7 +15,7 @@ from debusine.protocol.resources import CompletionReport
 from debusine.services import aborts, attempts, priorities, retries
 from debusine.services.aborts import CannotAbort
 from debusine.services.retries import Superseded
-from tests.interleaving import Interleaving, orders
+from tests.interleaving import Interleaving, keep_apart, orders
 from tests.services.test_races import block
 from tests.work import TASKS, Workshop, dispatcher
 
@@ -42,6 +42,7 @@ class Race:
             turned = calls if order[0] == 0 else calls[::-1]
             results = await self._gather(turned)
             return results if order[0] == 0 else results[::-1]
+        keep_apart(self.workshop.database)
         interleaving = Interleaving(order)
         return await self._gather(
             [(interleaving.step_by_step(number, deed), given) for number, (deed, given) in enumerate(calls)]

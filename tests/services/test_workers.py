@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import pytest
 
+from debusine.db.postgresql import PostgreSQLDatabase
 from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.events import Event, WorkerChanged, WorkerDisconnected
 from debusine.domain.work_requests import Outcome, Status
@@ -15,6 +16,7 @@ from debusine.services import registrations, workers
 from debusine.services.registrations import KeyInUse
 from debusine.services.workers import NotFlat
 from tests.farm import make_user
+from tests.interleaving import keep_apart
 from tests.work import Workshop
 
 
@@ -167,6 +169,8 @@ async def test_the_sockets_of_a_dead_server_are_forgotten_and_those_of_others_st
 
 
 async def test_one_worker_that_registers_twice_at_once_is_one_worker(workshop: Workshop) -> None:
+    if isinstance(workshop.database, PostgreSQLDatabase):
+        keep_apart(workshop.database)
     both_have_looked = threading.Barrier(2, timeout=0.1)
 
     def register(uow: UnitOfWork) -> Worker:

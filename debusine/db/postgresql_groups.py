@@ -1,0 +1,85 @@
+"""A group in one transaction of PostgreSQL: one commit for all, and each is told the truth about its own part.
+
+Each member but the first to be kept stands in a savepoint, which costs the round trip that its own BEGIN or COMMIT
+would have cost. Nothing is hidden from the others by it: a member sees what those before it have done.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from debusine.db.engine import DatabaseUnreachable, DatabaseUnwilling, aborted, worth_retrying
+from debusine.db.groups import Member
+
+#: Members that are to run again, together.
+Parts = Sequence[Sequence[Member]]
+
+
+def commit_group(engine: sa.Engine, group: Sequence[Member], clock: Callable[[], datetime]) -> Parts:
+    """Run the members one after the other and commit them together; returns what is worth running again.
+
+    A member that raises is rolled back alone. One that fell victim to a conflict runs again alone, so that it waits
+    for nobody with the locks of others. When the connection is lost before the COMMIT nothing is on disk: whoever ran
+    then, and may have caused it, runs again alone, the others together. When the COMMIT fails nobody knows, and
+    everybody is told so. All have their error, in case they do not run again.
+    """
+    try:
+        with engine.connect() as connection:
+            return _commit_together(connection, group, clock)
+    except Exception as error:  # noqa: BLE001 - the writer lives on, and nobody waits for ever
+        _fail(group, error)
+        return [group] if worth_retrying(error) else []
+
+
+def _commit_together(connection: sa.Connection, group: Sequence[Member], clock: Callable[[], datetime]) -> Parts:
+    kept, victims = 0, list[Member]()
+    guarded = False
+    for member in group:
+        if kept and not guarded:
+            connection.exec_driver_sql("SAVEPOINT member" if kept == 1 else "RELEASE member; SAVEPOINT member")
+            guarded = True
+        _run_member(connection, member, clock())
+        if connection.invalidated:
+            return _without(member, group)
+        if member.error is None:
+            kept, guarded = kept + 1, False
+            continue
+        if worth_retrying(member.error):
+            victims.append(member)
+        _undo(connection, guarded=guarded)
+    if kept:
+        _commit(connection, [member for member in group if member not in victims])
+    return [[member] for member in victims]
+
+
+def _run_member(connection: sa.Connection, member: Member, moment: datetime) -> None:
+    member.run(connection, moment)
+    if member.error is None and not connection.invalidated and aborted(connection):
+        # Also when the function took no notice: PostgreSQL would make a ROLLBACK of the COMMIT, without a word.
+        member.error = DatabaseUnwilling("PostgreSQL has aborted the transaction")
+
+
+def _undo(connection: sa.Connection, *, guarded: bool) -> None:
+    if guarded:
+        connection.exec_driver_sql("ROLLBACK TO member")
+    else:
+        connection.rollback()
+
+
+def _without(suspect: Member, group: Sequence[Member]) -> Parts:
+    _fail([member for member in group if member.error is None], DatabaseUnreachable("The connection was lost"))
+    others = [member for member in group if member is not suspect]
+    return [[suspect], others] if others else [[suspect]]
+
+
+def _commit(connection: sa.Connection, group: Sequence[Member]) -> None:
+    try:
+        connection.commit()
+    except sa.exc.DBAPIError as error:
+        _fail(group, error)  # also those with an error of their own: what they saw may not be there
+
+
+def _fail(group: Sequence[Member], error: Exception) -> None:
+    for member in group:
+        member.error = error
