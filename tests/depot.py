@@ -86,6 +86,10 @@ class BreakableDatabase(Database):
         """As the real one."""
         return await self.real.run_reading(function)
 
+    async def count(self, function: Callable[[UnitOfWork], T]) -> T:
+        """As the real one."""
+        return await self.real.count(function)
+
     async def aclose(self) -> None:
         """The real one is closed by its owner."""
 

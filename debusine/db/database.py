@@ -49,6 +49,10 @@ class Database(ABC):
         """Run, and roll back."""
 
     @abstractmethod
+    async def count(self, function: Callable[[UnitOfWork], T]) -> T:
+        """Run a function that reads for long, and roll back: nobody waits behind it but others of its kind."""
+
+    @abstractmethod
     async def aclose(self) -> None:
         """Finish what was begun, then let go of threads and connections."""
 

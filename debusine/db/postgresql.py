@@ -39,8 +39,9 @@ class PostgreSQLDatabase(Database):
     ) -> None:
         super().__init__(clock)
         self._engine = make_engine(url, connections=writers)
-        self._reading = make_engine(url, connections=readers, read_only=True)
+        self._reading = make_engine(url, connections=readers + 1, read_only=True)
         self._readers = Readers(self._reading, readers, lambda: self.clock())
+        self._counter = Readers(self._reading, 1, lambda: self.clock())
         self._waiting = Waiting(GROUP)
         self._loop = asyncio.get_running_loop()
         self._bells = make_engine(url, connections=2)
@@ -62,12 +63,18 @@ class PostgreSQLDatabase(Database):
         result: T = await self._readers.add(function)
         return result
 
+    async def count(self, function: Callable[[UnitOfWork], T]) -> T:
+        """Run on a thread that is for nothing else."""
+        result: T = await self._counter.add(function)
+        return result
+
     async def aclose(self) -> None:
         """Finish what runs, then close the connections."""
         self._waiting.close()
         for writer in self._writers:
             await asyncio.to_thread(writer.join)
         await asyncio.to_thread(self._readers.close)
+        await asyncio.to_thread(self._counter.close)
         await asyncio.to_thread(self._bell.close)
         self._engine.dispose()
         self._reading.dispose()

@@ -35,8 +35,9 @@ class SQLiteDatabase(Database):
     def __init__(self, url: sa.URL, clock: Callable[[], datetime] = now) -> None:
         super().__init__(clock)
         self._writing = make_engine(url, connections=1)
-        self._reading = make_engine(url, connections=READERS, read_only=True)
+        self._reading = make_engine(url, connections=READERS + 1, read_only=True)
         self._readers = Readers(self._reading, READERS, lambda: self.clock())
+        self._counter = Readers(self._reading, 1, lambda: self.clock())
         self._waiting = Waiting(GROUP)
         self._loop = asyncio.get_running_loop()
         self._writer = threading.Thread(target=self._write_until_closed, name="sqlite-writer", daemon=True)
@@ -52,11 +53,17 @@ class SQLiteDatabase(Database):
         result: T = await self._readers.add(function)
         return result
 
+    async def count(self, function: Callable[[UnitOfWork], T]) -> T:
+        """Run on a thread that is for nothing else."""
+        result: T = await self._counter.add(function)
+        return result
+
     async def aclose(self) -> None:
         """Commit what waits, then close."""
         self._waiting.close()
         await asyncio.to_thread(self._writer.join)
         await asyncio.to_thread(self._readers.close)
+        await asyncio.to_thread(self._counter.close)
         self._reading.dispose()
         self._writing.dispose()
 

@@ -61,7 +61,7 @@ async def get_metrics(request: web.Request) -> web.Response:
 
 def counted(database: Database) -> Counted[Figures]:
     """What a database can tell of a farm."""
-    return Counted(lambda: database.read(figures), fresh=FRESH, rest=EASE)
+    return Counted(lambda: database.count(figures), fresh=FRESH, rest=EASE)
 
 
 async def _figures(app: web.Application) -> Figures | None:

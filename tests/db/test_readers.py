@@ -115,3 +115,16 @@ async def test_what_waits_is_read_before_the_end_and_nothing_after_it(database_u
     assert await asyncio.gather(*waiting) == ["went through", set()]
     with pytest.raises(DatabaseClosed):
         readers.add(users)
+
+
+async def test_who_counts_for_long_holds_nobody_back(database: Database) -> None:
+    gate = Gate()
+    counting, reading = [], []
+    for _ in range(20):
+        counting.append(asyncio.create_task(database.count(gate)))
+        reading.append(asyncio.create_task(database.read(users)))
+
+    assert await asyncio.wait_for(asyncio.gather(*reading), 20) == [set()] * 20
+
+    gate.open()
+    assert await asyncio.gather(*counting) == ["went through"] * 20

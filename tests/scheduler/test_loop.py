@@ -133,6 +133,9 @@ class Flaky(Database):
     async def run_reading(self, function: Callable[..., T]) -> T:
         return await self.database.run_reading(function)
 
+    async def count(self, function: Callable[..., T]) -> T:
+        return await self.database.count(function)
+
     async def aclose(self) -> None:
         pass
 

@@ -133,10 +133,11 @@ def recording(farm: Farm, probe: Probe | None = None, meter: Meter | None = None
 
 @contextmanager
 def _replaced(database: Database, watched: Callable[..., Any]) -> Iterator[None]:
-    before = database.run_writing, database.run_reading
+    before = database.run_writing, database.run_reading, database.count
     database.run_writing = watched(before[0], writes=True)  # type: ignore[method-assign]
     database.run_reading = watched(before[1], writes=False)  # type: ignore[method-assign]
+    database.count = watched(before[2], writes=False)  # type: ignore[method-assign]
     try:
         yield
     finally:
-        database.run_writing, database.run_reading = before  # type: ignore[method-assign]
+        database.run_writing, database.run_reading, database.count = before  # type: ignore[method-assign]

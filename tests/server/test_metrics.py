@@ -146,7 +146,7 @@ async def test_figures_are_not_counted_for_each_question(farm: Farm, monkeypatch
     async def never(*_: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(farm.database, "read", never)
+    monkeypatch.setattr(farm.database, "count", never)
     assert (await farm.get("/metrics", key=None)).status == 200
 
 
@@ -154,7 +154,7 @@ async def test_without_the_database_the_rest_is_told(farm: Farm, monkeypatch: py
     async def away(*_: object) -> None:
         raise Unavailable("The database cannot be reached")
 
-    monkeypatch.setattr(farm.database, "read", away)
+    monkeypatch.setattr(farm.database, "count", away)
     found = await samples(farm)
 
     assert found[named("database_up")] == 0

@@ -31,7 +31,7 @@ async def get_service_status(request: web.Request) -> web.Response:
 
 def board(database: Database) -> Counted[ServiceStatus]:
     """The numbers of a farm."""
-    return Counted(lambda: database.read(status.service_status), fresh=FRESH, rest=REST)
+    return Counted(lambda: database.count(status.service_status), fresh=FRESH, rest=REST)
 
 
 BOARD = web.AppKey("board", Counted[ServiceStatus])
