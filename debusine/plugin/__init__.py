@@ -16,6 +16,9 @@ from debusine.plugin.file_store import (
     Damaged,
     FileMissing,
     FileStoreBackend,
+    Finding,
+    Grade,
+    PartsGone,
     StoreData,
     StoredEntry,
     StoredObject,
@@ -31,7 +34,7 @@ from debusine.plugin.notification import (
 )
 from debusine.plugin.scheduler import QueueHead, SchedulerPolicy, Usage
 from debusine.plugin.task import ArtifactFacts, CommandResult, Lookups, Task, TaskContext, TaskFailure
-from debusine.plugin.threads import check_cancelled, in_thread
+from debusine.plugin.threads import Threads, check_cancelled, in_thread
 
 __all__ = [
     "ArtifactFacts",
@@ -45,6 +48,8 @@ __all__ = [
     "File",
     "FileMissing",
     "FileStoreBackend",
+    "Finding",
+    "Grade",
     "Invalid",
     "InvalidAddress",
     "InvalidFields",
@@ -55,6 +60,7 @@ __all__ = [
     "Notification",
     "NotificationChannel",
     "NotificationMethod",
+    "PartsGone",
     "PermanentFailure",
     "QueueHead",
     "ReactionEvent",
@@ -74,6 +80,7 @@ __all__ = [
     "TaskFailure",
     "TaskType",
     "TemporaryFailure",
+    "Threads",
     "Unavailable",
     "UnresolvedLookup",
     "Usage",

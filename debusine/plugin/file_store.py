@@ -2,9 +2,10 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
@@ -13,6 +14,7 @@ from attrs import field, frozen
 from debusine.domain.errors import DebusineError, NotFound
 from debusine.domain.files import Digest, File
 from debusine.domain.times import aware
+from debusine.plugin.options import without_secrets
 from debusine.plugin.threads import in_thread
 
 #: What a backend needs to find a stored object again; JSON, kept by the farm and never shown to users.
@@ -65,6 +67,30 @@ class StoredEntry:
     modified: datetime = field(validator=aware)
 
 
+class PartsGone(FileMissing):
+    """What was begun by ``begin_parts`` is not there any more: it was finished, abandoned, or cleared away."""
+
+
+class Grade(StrEnum):
+    """What an examination found."""
+
+    GOOD = "good"
+    #: The farm does without it.
+    LACKING = "lacking"
+    #: The store cannot be relied on.
+    WRONG = "wrong"
+
+
+@frozen(kw_only=True)
+class Finding:
+    """One answer to the question whether a store is what the farm relies on."""
+
+    what: str
+    grade: Grade
+    #: What was seen, and what to do about it.
+    detail: str = ""
+
+
 class FileStoreBackend(ABC, Generic[O]):
     """Keeps the bytes of files, each found again by the data that storing it returned.
 
@@ -81,16 +107,68 @@ class FileStoreBackend(ABC, Generic[O]):
     #: of them is refused. None: all that are not secret.
     place: ClassVar[Collection[str] | None] = None
     #: Whether ``store_content`` is there: for stores that keep a small file in less time than a copy of it takes.
-    takes_content: ClassVar[bool] = False
+    takes_content: bool = False
+    #: Whether ``begin_parts`` and its siblings are there: an object is put together from parts that come one by one,
+    #: through any process. Then a client may send a file's chunks to several servers, and each goes to the store as
+    #: it comes.
+    takes_parts: bool = False
+    #: Bytes that each part but the last one has at least, and one has at most; parts of one object, at most.
+    smallest_part: int = 5 << 20
+    largest_part: int = 5 << 30
+    most_parts: int = 10_000
 
     def __init__(self, options: O) -> None:
         self.options = options
 
+    @property
+    def fronts(self) -> Collection[str]:
+        """The names of the stores that hold what this one keeps, for a backend that stands in front of others."""
+        return ()
+
     def bind(self, stores: Mapping[str, "FileStoreBackend[Any]"]) -> None:
-        """Meet the other configured stores, by name; for a backend that stands in front of another."""
+        """Meet all configured stores, by name, before ``prepare``; for a backend that stands in front of others.
+
+        ``ConfigurationError`` says in one line when what ``fronts`` names cannot be stood in front of.
+        """
+
+    @classmethod
+    def place_of_options(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Those of the settings, as plain values without secrets, that say where the bytes are."""
+        return {name: value for name, value in options.items() if cls.place is None or name in cls.place}
+
+    def shares_place_with(self, other: "FileStoreBackend[Any]") -> bool:
+        """Whether another store would meet this one's objects; asked of stores whose backends have one name."""
+        return self.place_of_options(without_secrets(self.options)) == other.place_of_options(
+            without_secrets(other.options)
+        )
 
     async def prepare(self) -> None:
-        """Check at the start that the place can be used; ``ConfigurationError`` says in one line what to do."""
+        """Make the place ready at the start, and check that it can be used.
+
+        ``ConfigurationError`` says in one line what the operator has to do; ``Unavailable``, that time may help.
+        """
+
+    async def probe(self) -> None:
+        """See whether the place can be used just now, and make nothing; ``Unavailable`` when not.
+
+        Asked every few seconds as long as the store fails, so that it is used again as soon as it answers.
+        """
+
+    async def tidy(self, unfinished: Collection[StoreData]) -> int:
+        """Let go of what was begun more than a day ago and never came to its end, and say how much it was.
+
+        ``unfinished``: what ``begin_parts`` returned of all that is still going on, however old. Called at the start
+        and every few hours.
+        """
+        return 0
+
+    async def examine(self) -> AsyncIterator[Finding]:
+        """See whether the place does what only this backend relies on; for ``debusine-admin stores verify``.
+
+        What every backend promises is seen to without it.
+        """
+        return
+        yield
 
     @abstractmethod
     async def store(self, file: File, source: Path) -> StoreData:
@@ -108,6 +186,37 @@ class FileStoreBackend(ABC, Generic[O]):
 
         It blocks, and is called in a thread; never unless ``takes_content``.
         """
+        raise NotImplementedError
+
+    async def begin_parts(self, file: File) -> StoreData:
+        """Begin an object that comes in parts, and return what finds it; until it is finished, nobody sees it.
+
+        Never called unless ``takes_parts``, as all its siblings.
+        """
+        raise NotImplementedError
+
+    async def store_part(
+        self, file: File, data: StoreData, number: int, source: Path, start: int, length: int
+    ) -> StoreData:
+        """Keep ``length`` bytes of a local file, from byte ``start``, as a part; durable when this returns.
+
+        Parts are numbered from 1, come in any order and at the same time, from any process. One that comes again
+        takes the place of the one before. Returns what ``finish_parts`` needs to know of it. ``PartsGone`` when what
+        was begun is not there any more; other errors as ``store`` has them.
+        """
+        raise NotImplementedError
+
+    async def finish_parts(self, file: File, data: StoreData, parts: Sequence[StoreData]) -> StoreData:
+        """Make one object of these parts, in this order; returns what finds it, as ``store`` does.
+
+        Whether the bytes are those of ``file`` is for the caller to know. Repeated, it returns the same again. Its
+        object is found by ``data``, too: whoever does not know whether it was finished asks ``stat(file, data)``.
+        ``PartsGone`` when a part, or all of it, is not there as it was.
+        """
+        raise NotImplementedError
+
+    async def abandon_parts(self, file: File, data: StoreData) -> None:
+        """Let go of all parts of what will not be finished; nothing happens when they are gone."""
         raise NotImplementedError
 
     @abstractmethod
@@ -140,8 +249,13 @@ class FileStoreBackend(ABC, Generic[O]):
         """Where the bytes can be read by ``sendfile``; None when they are elsewhere. May name a file that is gone."""
         return None
 
-    async def download_url(self, file: File, data: StoreData, *, name: str, content_type: str) -> str | None:
-        """Where a client can fetch the bytes directly for a short while; None: through the server."""
+    async def download_url(
+        self, file: File, data: StoreData, *, content_disposition: str, content_type: str
+    ) -> str | None:
+        """Where a client can fetch the bytes directly for a short while; None: through the server.
+
+        Whoever answers there sends exactly these two headers.
+        """
         return None
 
     async def verify(self, file: File, data: StoreData) -> Digest:

@@ -6,6 +6,7 @@ import contextvars
 import functools
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -22,17 +23,22 @@ async def in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwar
     ``CancelledError`` after that end, whatever the function returned or raised, so that the caller can clean up what
     it may have made. A long function calls ``check_cancelled()`` now and then to end sooner.
     """
-    cancelled = threading.Event()
-    context = contextvars.copy_context()
-    context.run(_cancelled.set, cancelled)
-    call = functools.partial(context.run, function, *args, **kwargs)
-    work: asyncio.Future[T] = asyncio.get_running_loop().run_in_executor(None, call)
-    try:
-        return await asyncio.shield(work)
-    except asyncio.CancelledError:
-        cancelled.set()
-        await _end_of(work)
-        raise
+    return await _run(None, functools.partial(function, *args, **kwargs))
+
+
+class Threads:
+    """Threads of one's own: for what may wait so long that it must not use up the loop's pool, which all share."""
+
+    def __init__(self, most: int, name: str) -> None:
+        self._pool = ThreadPoolExecutor(most, thread_name_prefix=name)
+
+    async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """As ``in_thread`` does, in one of these threads, as soon as one is free."""
+        return await _run(self._pool, functools.partial(function, *args, **kwargs))
+
+    def close(self) -> None:
+        """Take nothing new, and let go of each thread when it comes to its end."""
+        self._pool.shutdown(wait=False)
 
 
 def check_cancelled() -> None:
@@ -40,6 +46,19 @@ def check_cancelled() -> None:
     event = _cancelled.get(None)
     if event is not None and event.is_set():
         raise asyncio.CancelledError
+
+
+async def _run(pool: ThreadPoolExecutor | None, function: Callable[[], T]) -> T:
+    cancelled = threading.Event()
+    context = contextvars.copy_context()
+    context.run(_cancelled.set, cancelled)
+    work: asyncio.Future[T] = asyncio.get_running_loop().run_in_executor(pool, context.run, function)
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        cancelled.set()
+        await _end_of(work)
+        raise
 
 
 async def _end_of(work: asyncio.Future[T]) -> None:

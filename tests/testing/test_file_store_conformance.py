@@ -244,8 +244,10 @@ class LeavingHalves(MemoryFileStore):
 
 
 class BadUrl(MemoryFileStore):
-    async def download_url(self, file: File, data: StoreData, *, name: str, content_type: str) -> str | None:
-        return f"file:///{name}"
+    async def download_url(
+        self, file: File, data: StoreData, *, content_disposition: str, content_type: str
+    ) -> str | None:
+        return f"file:///{content_type}"
 
 
 class WrongPath(MemoryFileStore):

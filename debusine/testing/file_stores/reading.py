@@ -107,7 +107,8 @@ class Reading(FileStoreSuite):
         """None: clients get the bytes through the server."""
         source = sources.of_size(100)
         data = await stored(backend, source)
-        url = await backend.download_url(source.file, data, name="a b.deb", content_type="application/octet-stream")
+        headers = {"content_disposition": 'attachment; filename="a b.deb"', "content_type": "application/octet-stream"}
+        url = await backend.download_url(source.file, data, **headers)
         require(url is None or url.startswith(("https://", "http://")), f"download_url() must give a URL, not {url!r}")
 
 
