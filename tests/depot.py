@@ -24,10 +24,11 @@ from debusine.services.bodies import Body
 from debusine.services.declarations import declaration
 from debusine.services.downloads import Wish, contents, granted
 from debusine.services.file_stores import FileStores
+from debusine.services.receptions import Progress
 from debusine.services.spool import Spool
 from debusine.services.turns import Turns
 from debusine.services.upload_records import Wanted
-from debusine.services.uploads import Progress, Uploads
+from debusine.services.uploads import Uploads
 from tests.work import Workshop, open_workshop
 
 T = TypeVar("T")
@@ -176,7 +177,7 @@ class Depot:
             archive=False,
         )
         found = await self.database.read(granted, wish)
-        async with contents(self.stores, found.files[0]) as chunks:
+        async with contents(self.database, self.stores, found.files[0]) as chunks:
             return b"".join([bytes(chunk) async for chunk in chunks])
 
     async def places(self, artifact: int) -> Sequence[FileInArtifact]:

@@ -26,7 +26,8 @@ from debusine.server.background import running_background
 from debusine.server.beat import announced
 from debusine.server.connections import Runner
 from debusine.services import notification_methods, workspaces
-from debusine.services.file_stores import FileStores, close_all, configure, open_stores
+from debusine.services.configured_stores import close_all, configure, open_stores
+from debusine.services.file_stores import FileStores
 from debusine.tasks.noop import Noop
 from debusine.testing import plugin_manager
 from tests.contract import check_answer

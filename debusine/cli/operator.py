@@ -95,7 +95,7 @@ def _methods(settings: Settings) -> "Methods":
 async def _furnish(settings: Settings, database: "Database") -> None:
     """Do what the server's first start does, so that the command finds what it would find then."""
     from debusine.plugin.manager import PluginManager
-    from debusine.services.file_stores import close_all, configure, open_stores
+    from debusine.services.configured_stores import close_all, configure, open_stores
     from debusine.services.workspaces import default_workspace
 
     configured = configure(settings.all_stores, PluginManager.load().file_stores())

@@ -33,7 +33,7 @@ from debusine.server.background import Background, running_background
 from debusine.server.beat import announced, keep_beating
 from debusine.server.listening import bind, serving, url_of
 from debusine.services import notification_methods, workspaces
-from debusine.services.file_stores import close_all, configure, open_stores
+from debusine.services.configured_stores import close_all, configure, open_stores
 
 PROGRAM = "debusine-server"
 

@@ -55,7 +55,7 @@ class Environment:
         return [("stores", name) for name in (stores if isinstance(stores, dict) else {}) or (DEFAULT_STORE,)]
 
 
-_SCALARS = (str, str | None, int, float, tuple[str, ...], LogFormat)
+_SCALARS = (str, str | None, int, int | None, bool, float, tuple[str, ...], LogFormat)
 
 
 def _variable(path: tuple[str, ...]) -> str:
@@ -74,7 +74,9 @@ def _parsed(text: str, type_: Any) -> object:
     """A variable's text as the type wants it; what does not fit stays text, and the converter says what is wrong."""
     if type_ is tuple[str, ...] or type_ == tuple[str, ...]:
         return [part.strip() for part in text.split(",")]
+    if type_ is bool:
+        return {"true": True, "false": False}.get(text, text)
     try:
-        return type_(text) if type_ in {int, float} else text
+        return int(text) if type_ == int | None else type_(text) if type_ in {int, float} else text
     except ValueError:
         return text

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from attrs import Factory, field, frozen
 
 from debusine.config.limits import Limits
+from debusine.domain.stores import StorePolicies
 from debusine.domain.workspaces import DEFAULT_STORE
 from debusine.logs import LogFormat
 
@@ -53,7 +54,7 @@ def _networks(_instance: object, _attribute: object, value: tuple[str, ...]) -> 
 
 
 @frozen(kw_only=True)
-class StoreSettings:
+class StoreSettings(StorePolicies):
     """One file store, ``[stores.NAME]``."""
 
     backend: str
@@ -88,6 +89,16 @@ def _with_default(_instance: object, _attribute: object, value: Mapping[str, Sto
         raise ValueError(message)
 
 
+def _without_contradictions(_instance: object, _attribute: object, value: Mapping[str, StoreSettings]) -> None:
+    for name, store in value.items():
+        reason = store.contradiction()
+        if reason is None and store.drain_to is not None and (store.drain_to == name or store.drain_to not in value):
+            reason = f"drain_to must name another of the stores, not {store.drain_to!r}"
+        if reason is not None:
+            message = f"{name}: {reason}"
+            raise ValueError(message)
+
+
 @frozen(kw_only=True)
 class Settings:
     """All settings of a server."""
@@ -110,7 +121,7 @@ class Settings:
     data_dir: Path
     scheduler: SchedulerSettings = Factory(SchedulerSettings)
     #: By name.
-    stores: Mapping[str, StoreSettings] = field(factory=dict, validator=_with_default)
+    stores: Mapping[str, StoreSettings] = field(factory=dict, validator=[_with_default, _without_contradictions])
     #: By the method's name.
     notifications: Mapping[str, MethodSettings] = Factory(dict)
     limits: Limits = Factory(Limits)

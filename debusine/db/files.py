@@ -1,8 +1,6 @@
-"""Files in the database: contents, and the copies of them in stores."""
+"""Files in the database: contents by their hash and size."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from functools import cache
-from typing import Any
+from collections.abc import Collection, Iterable
 
 import sqlalchemy as sa
 
@@ -11,7 +9,7 @@ from debusine.db.batches import batches
 from debusine.db.engine import insert_or_ignore
 from debusine.db.repository import Repository
 from debusine.domain.errors import Conflict
-from debusine.domain.files import Digest, File, FileInStore, FileState
+from debusine.domain.files import Digest, File, FileState
 from debusine.domain.workspaces import Workspace
 
 #: How often contents are looked for while a collector removes them under our eyes.
@@ -85,44 +83,6 @@ class FileRepository(Repository[File]):
         return {file.digest: file for file in made}
 
 
-class FileInStoreRepository(Repository[FileInStore]):
-    """Finds and keeps the copies of files in stores."""
-
-    table = tables.files_in_stores
-    noun = FileInStore
-    title = "stored file"
-
-    def add(self, store: int, file: int, data: Mapping[str, Any]) -> bool:
-        """Record a copy; False: the store has one already, and this one is not needed."""
-        statement = _with_id(insert_or_ignore(self.connection, self.table))
-        copy = {"store": store, "file": file, "data": dict(data)}
-        return self.connection.execute(statement, copy).first() is not None
-
-    def exists(self, store: int, file: int) -> bool:
-        """Whether a store keeps a file."""
-        return self.connection.execute(_EXISTS, {"store": store, "file": file}).first() is not None
-
-    def data_of(self, store: int, digest: Digest) -> Sequence[Mapping[str, Any]]:
-        """By which data a store finds a content that is live."""
-        columns = self.table.c
-        found = sa.select(columns.data).join(_files, _files.c.id == columns.file).where(columns.store == store)
-        content = (_files.c.sha256 == digest.hash_digest, _files.c.size == digest.size)
-        return self.connection.execute(found.where(_LIVE_ONLY, *content)).scalars().all()
-
-    def copies(self, files: Collection[int]) -> dict[int, list[FileInStore]]:
-        """File → where it is kept."""
-        found: dict[int, list[FileInStore]] = {}
-        for batch in batches(files):
-            for copy in self._all(sa.select(self.table).where(self.table.c.file.in_(batch)).order_by(self.table.c.id)):
-                found.setdefault(copy.file, []).append(copy)
-        return found
-
-
-@cache
-def _with_id(insert: sa.Insert) -> Any:
-    return insert.returning(tables.files_in_stores.c.id)
-
-
 _files, _places, _copies = tables.files, tables.files_in_artifacts, tables.files_in_stores
 
 # The text is that of the partial index, which the databases use for no other wording.
@@ -134,10 +94,6 @@ _LIVE = (
     .where(_files.c.sha256.in_(sa.bindparam("wanted", expanding=True)), _LIVE_ONLY)
     .order_by(_files.c.sha256, _files.c.size)
     .with_for_update(read=True)
-)
-
-_EXISTS = sa.select(_copies.c.id).where(
-    _copies.c.store == sa.bindparam("store"), _copies.c.file == sa.bindparam("file")
 )
 
 _HELD = sa.select(_files.c.id).where(

@@ -106,7 +106,8 @@ class FileInArtifactRepository(Repository[FileInArtifact]):
         if row.id is None:
             return found, None
         place = _place(*values[:_OF_PLACE])
-        return found, UploadTarget(place=place, upload=_upload(row), store=row.store, stored=row.stored)
+        stored = row.store if row.stored else None
+        return found, UploadTarget(place=place, upload=_upload(row), stores=(row.store,), stored=stored)
 
     def _noun(self, row: sa.Row[Any]) -> FileInArtifact:
         return _place(*tuple(row))
@@ -120,11 +121,11 @@ class UploadRepository(Repository[FileUpload]):
     title = "upload"
     guards = ("received",)
 
-    def begin(self, file_in_artifact: int, name: str, received: int, *, at: datetime) -> bool:
-        """Keep the first bytes of a file in an artifact; False: somebody else does already."""
+    def begin(self, file_in_artifact: int, name: str, received: int, *, at: datetime) -> int | None:
+        """Keep the first bytes of a file in an artifact and return the upload; None: somebody else does already."""
         row = {"file_in_artifact": file_in_artifact, "path": name, "received": received, "last_activity_at": at}
         statement = insert_or_ignore(self.connection, self.table).values(row).returning(self.table.c.id)
-        return self.connection.execute(statement).first() is not None
+        return self.connection.scalars(statement).one_or_none()
 
     def end(self, file_in_artifact: int) -> None:
         """Forget what was taken of a file in an artifact, whoever took it."""

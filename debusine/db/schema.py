@@ -13,7 +13,7 @@ from debusine.domain.errors import ConfigurationError, Unavailable
 VERSION_TABLE = "debusine_schema"
 
 #: The version that this code works with: the latest migration.
-HEAD = "0007"
+HEAD = "0008"
 
 
 class ForeignDatabase(ConfigurationError):

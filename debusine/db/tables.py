@@ -6,7 +6,7 @@ from debusine.db.types import JSON, EnumText, Id, Ids, Instant, Seconds, Text
 from debusine.domain.accounts import TokenKind
 from debusine.domain.artifacts import RelationType
 from debusine.domain.demands import TaskType
-from debusine.domain.files import FileState
+from debusine.domain.files import FileState, SetAside
 from debusine.domain.notifications import DeliveryOutcome, OutboxState, ReactionEvent
 from debusine.domain.work_requests import Outcome, Result, Status
 
@@ -234,9 +234,28 @@ files_in_stores = _table(
     _of("store", "file_stores"),
     _of("file", "files"),
     sa.Column("data", JSON, nullable=False),
+    #: When its bytes were last known to be those of the file.
+    sa.Column("verified_at", Instant, nullable=False),
     sa.UniqueConstraint("store", "file"),
     sa.Index(None, "file"),
+    sa.Index(None, "store", "verified_at"),
 )
+
+#: Objects that do not count any more as copies of their files, and are still there.
+set_aside_copies = _table(
+    "set_aside_copies",
+    _of("store", "file_stores"),
+    _of("file", "files"),
+    sa.Column("data", JSON, nullable=False),
+    sa.Column("reason", EnumText(SetAside), nullable=False),
+    sa.Column("detail", Text(), nullable=False),
+    sa.Column("since", Instant, nullable=False),
+    #: When the object may go; NULL: it is for the operator to look at.
+    sa.Column("remove_at", Instant, nullable=True),
+    sa.Index(None, "store"),
+    sa.Index(None, "file"),
+)
+_partial("ix_set_aside_copies_remove_at", set_aside_copies.c.remove_at, where="remove_at IS NOT NULL")
 
 file_uploads = _table(
     "file_uploads",
@@ -251,6 +270,28 @@ file_uploads = _table(
     sa.Column("received", sa.BigInteger, nullable=False),
     sa.Column("last_activity_at", Instant, nullable=False),
     sa.Index(None, "last_activity_at"),
+)
+
+#: Uploads whose bytes are in a store already, part by part.
+parted_uploads = _table(
+    "parted_uploads",
+    sa.Column("upload", Id, sa.ForeignKey("file_uploads.id", ondelete="CASCADE"), nullable=False, unique=True),
+    _of("store", "file_stores"),
+    #: By which the store finds what was begun.
+    sa.Column("data", JSON, nullable=False),
+    #: Bytes at the end that are too few for a part: an object of their own.
+    sa.Column("tail", JSON, nullable=True),
+    sa.Index(None, "store"),
+)
+
+upload_parts = _table(
+    "upload_parts",
+    _of("upload", "file_uploads", ondelete="CASCADE"),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    #: What the store needs to know of the part at the end.
+    sa.Column("data", JSON, nullable=False),
+    sa.UniqueConstraint("upload", "number"),
 )
 
 notification_channels = _table(

@@ -9,11 +9,13 @@ from debusine.db.accounts import TokenRepository, UserRepository
 from debusine.db.artifacts import ArtifactRepository, RelationRepository
 from debusine.db.attempts import AttemptRepository
 from debusine.db.completions import CompletionRepository
+from debusine.db.copies import FileInStoreRepository, SetAsideCopyRepository
 from debusine.db.counts import CountRepository
 from debusine.db.file_stores import FileStoreRepository
-from debusine.db.files import FileInStoreRepository, FileRepository
+from debusine.db.files import FileRepository
 from debusine.db.files_in_artifacts import FileInArtifactRepository, UploadRepository
 from debusine.db.notifications import ChannelRepository, DeliveryRepository, OutboxRepository
+from debusine.db.parted_uploads import PartedUploadRepository
 from debusine.db.queues import QueueRepository
 from debusine.db.servers import ServerRepository
 from debusine.db.work_requests import WorkRequestRepository
@@ -67,6 +69,16 @@ class UnitOfWork:
     def uploads(self) -> UploadRepository:
         """Uploads in progress."""
         return UploadRepository(self.connection)
+
+    @cached_property
+    def parted_uploads(self) -> PartedUploadRepository:
+        """What stores have of uploads in progress."""
+        return PartedUploadRepository(self.connection)
+
+    @cached_property
+    def set_aside(self) -> SetAsideCopyRepository:
+        """Objects that do not count as copies any more."""
+        return SetAsideCopyRepository(self.connection)
 
     @cached_property
     def file_stores(self) -> FileStoreRepository:

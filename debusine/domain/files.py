@@ -124,6 +124,35 @@ class FileInStore:
     store: int
     file: int
     data: Mapping[str, Any]
+    #: When its bytes were last known to be those of the file.
+    verified_at: datetime = field(validator=aware)
+
+
+class SetAside(StrEnum):
+    """Why an object does not count as a copy any more."""
+
+    #: Another store has the file now.
+    MOVED = "moved"
+    #: Its bytes are not those of the file.
+    DAMAGED = "damaged"
+    #: The store does not hold it.
+    LOST = "lost"
+
+
+@frozen(kw_only=True)
+class SetAsideCopy:
+    """An object that does not count any more as a copy of its file, and may still be there."""
+
+    id: int
+    store: int
+    file: int
+    data: Mapping[str, Any]
+    reason: SetAside
+    #: What was found, for people.
+    detail: str = ""
+    since: datetime = field(validator=aware)
+    #: When the object may go; None: it is for the operator to look at.
+    remove_at: datetime | None = None
 
 
 @frozen(kw_only=True)
@@ -143,7 +172,7 @@ class FileUpload:
 
     id: int
     file_in_artifact: int
-    #: Of the partial bytes, relative to the upload directory.
+    #: Of the partial bytes, relative to the upload directory; empty when a store has them.
     path: str
     #: The durable offset: this many bytes survive a power cut.
     received: int

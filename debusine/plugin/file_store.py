@@ -209,9 +209,9 @@ class FileStoreBackend(ABC, Generic[O]):
     async def finish_parts(self, file: File, data: StoreData, parts: Sequence[StoreData]) -> StoreData:
         """Make one object of these parts, in this order; returns what finds it, as ``store`` does.
 
-        Whether the bytes are those of ``file`` is for the caller to know. Repeated, it returns the same again. Its
-        object is found by ``data``, too: whoever does not know whether it was finished asks ``stat(file, data)``.
-        ``PartsGone`` when a part, or all of it, is not there as it was.
+        Whether the bytes are those of ``file`` is for the caller to know. Repeated, it returns the same again, and
+        does not look at ``parts`` any more. The object is found by ``data``, too: whoever does not know whether it was
+        finished asks ``stat(file, data)``. ``PartsGone`` when a part, or all of it, is not there as it was.
         """
         raise NotImplementedError
 

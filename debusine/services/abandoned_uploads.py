@@ -3,10 +3,15 @@
 import time
 from datetime import timedelta
 
+from attrs import frozen
+
 from debusine.db.unit_of_work import UnitOfWork
-from debusine.domain.uploads import IdleUpload
+from debusine.domain.files import File
+from debusine.domain.uploads import IdleUpload, PartedUpload
 from debusine.plugin import in_thread
-from debusine.services.uploads import Uploads, to_its_end
+from debusine.services.parted_uploads import abandon
+from debusine.services.receptions import to_its_end
+from debusine.services.uploads import Uploads
 
 #: Uploads that are looked for at a time.
 MOST = 1000
@@ -29,10 +34,12 @@ async def _collect(uploads: Uploads, idle: IdleUpload) -> bool:
     with uploads.turns.watch(thing) as watch:
         async with watch.take_turn():
             # To its end: until then nobody else may have the turn.
-            collected = await to_its_end(uploads.database.write(_forget, idle))
-            if collected:
+            collected, begun = await to_its_end(uploads.database.write(_forget, idle))
+            if collected and idle.upload.path:
                 # Of another server's upload the file is there, and is a stray to that server.
                 await in_thread(uploads.spool.drop, idle.upload.path)
+            if collected and begun is not None:
+                await abandon(uploads.stores, begun.file, begun.parted)
     return collected
 
 
@@ -53,5 +60,16 @@ def _idle(uow: UnitOfWork, idle: timedelta) -> list[IdleUpload]:
     return uow.uploads.idle_since(uow.now - idle, limit=MOST)
 
 
-def _forget(uow: UnitOfWork, idle: IdleUpload) -> bool:
-    return uow.uploads.forget(idle.upload)
+@frozen
+class Begun:
+    """What a store has of an upload."""
+
+    file: File
+    parted: PartedUpload
+
+
+def _forget(uow: UnitOfWork, idle: IdleUpload) -> tuple[bool, Begun | None]:
+    parted = uow.parted_uploads.of(idle.upload.id)
+    place = uow.files_in_artifacts.get(idle.upload.file_in_artifact) if parted is not None else None
+    begun = Begun(place.file, parted) if place is not None and parted is not None else None
+    return uow.uploads.forget(idle.upload), begun

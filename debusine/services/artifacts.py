@@ -1,9 +1,8 @@
 """Artifacts: how they are made, and what there is to see of them."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from attrs import frozen
 
@@ -16,11 +15,10 @@ from debusine.domain.files import EMPTY_DIGEST, Digest, File, ListedFile
 from debusine.domain.rights import Action
 from debusine.domain.workers import Worker
 from debusine.domain.workspaces import Workspace, WorkspaceNotFound
-from debusine.plugin import StoreData
 from debusine.services import workspaces
 from debusine.services.declarations import Declaration
 from debusine.services.fencing import fence
-from debusine.services.file_stores import FileStores
+from debusine.services.file_stores import FileStores, Kept
 from debusine.services.rights import authorize
 from debusine.services.spool import Spool
 
@@ -52,9 +50,9 @@ class UnknownWorkRequest(Invalid):
 class EmptyFileNotStored(Exception):
     """A store must be given the empty file before an artifact can have it; the operation sees to that."""
 
-    def __init__(self, store: int) -> None:
-        super().__init__(store)
-        self.store = store
+    def __init__(self, workspace: Workspace) -> None:
+        super().__init__(workspace.name)
+        self.workspace = workspace
 
 
 @frozen(kw_only=True)
@@ -91,9 +89,9 @@ async def create(
     except EmptyFileNotStored as missing:
         # The object first, then all rows in one transaction: a crash in between leaves an orphan for the sweep.
         async with spool.empty_file() as source:
-            store, data = missing.store, await _store_empty(stores, missing.store, source)
-    made = await database.write(declare, subject, declaration, attempt, empty_file=data)
-    await _remove_unless_needed(database, stores, store, data)
+            kept = await _store_empty(stores, missing.workspace, source)
+    made = await database.write(declare, subject, declaration, attempt, empty_file=kept)
+    await _remove_unless_needed(database, stores, kept)
     return made
 
 
@@ -115,7 +113,7 @@ def declare(
     declaration: Declaration,
     attempt: int | None = None,
     *,
-    empty_file: Mapping[str, Any] | None = None,
+    empty_file: Kept | None = None,
 ) -> ArtifactDescription:
     """Record an artifact and its files; ``empty_file`` is what storing the empty file has returned."""
     maker = _maker(uow, subject, declaration, attempt)
@@ -194,7 +192,7 @@ def _add_files(
     artifact: Artifact,
     workspace: Workspace,
     declaration: Declaration,
-    empty_file: Mapping[str, Any] | None,
+    empty_file: Kept | None,
 ) -> None:
     files = uow.files.get_or_create_all(declared.digest for declared in declaration.files)
     held = uow.files.held({file.id for file in files.values()}, workspace)
@@ -211,23 +209,26 @@ def _add_files(
     )
 
 
-def _record_empty(uow: UnitOfWork, file: File, workspace: Workspace, data: Mapping[str, Any] | None) -> None:
+def _record_empty(uow: UnitOfWork, file: File, workspace: Workspace, kept: Kept | None) -> None:
     if uow.workspaces.is_file_in_workspace(workspace, file):
         return
-    if data is None:
-        raise EmptyFileNotStored(workspace.default_file_store)
-    uow.stored_files.add(workspace.default_file_store, file.id, data)
+    if kept is None:
+        raise EmptyFileNotStored(workspace)
+    uow.stored_files.add(kept.store, file.id, kept.data, at=uow.now)
 
 
-async def _store_empty(stores: FileStores, store: int, source: Path) -> Mapping[str, Any]:
-    return await stores.keep(store, _file(EMPTY_DIGEST), source)
+async def _store_empty(stores: FileStores, workspace: Workspace, source: Path) -> Kept:
+    takers = stores.takers(workspace, 0)
+    if not takers:
+        raise stores.why_none_takes(workspace, 0)
+    return await stores.keep(takers, _file(EMPTY_DIGEST), source)
 
 
-async def _remove_unless_needed(database: Database, stores: FileStores, store: int, data: Mapping[str, Any]) -> None:
+async def _remove_unless_needed(database: Database, stores: FileStores, kept: Kept) -> None:
     """Let go of an empty file when somebody else was faster; when that fails, the sweep finds it."""
     try:
-        if data not in await database.read(lambda uow: uow.stored_files.data_of(store, EMPTY_DIGEST)):
-            await stores.by_id(store).remove(_file(EMPTY_DIGEST), StoreData(data))
+        if kept.data not in await database.read(lambda uow: uow.stored_files.data_of(kept.store, EMPTY_DIGEST)):
+            await stores.by_id(kept.store).remove(_file(EMPTY_DIGEST), kept.data)
     except (DebusineError, OSError) as error:
         logger.warning("A needless empty file stays in its store for now: %s", error)
 

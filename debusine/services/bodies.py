@@ -1,7 +1,7 @@
 """Bodies: what a client sends, taken in large blocks and never held whole."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -43,12 +43,25 @@ class Body:
             raise WrongLength(expected, len(content))
         return content
 
-    async def fill(self, file: PartialFile, expected: int, *, skip: int, turn: Turn) -> None:
-        """Append all but the first ``skip`` bytes to a partial file.
+    async def fill(
+        self,
+        file: PartialFile,
+        expected: int,
+        *,
+        skip: int,
+        turn: Turn,
+        told: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Append all but the first ``skip`` bytes to a partial file, and call ``told`` whenever more of it is there.
 
         One block is written and hashed in a thread while the next one comes in. Whatever happens, no thread writes
         any more when this returns or raises.
         """
+
+        async def write(parts: Sequence[bytes | memoryview]) -> None:
+            await in_thread(file.write, parts)
+            told()
+
         writing: asyncio.Task[None] | None = None
         taken = 0
         try:
@@ -60,8 +73,8 @@ class Body:
                 if writing is not None:
                     await writing
                 if taken == expected:
-                    return await in_thread(file.write, parts)
-                writing = asyncio.create_task(in_thread(file.write, parts))
+                    return await write(parts)
+                writing = asyncio.create_task(write(parts))
         finally:
             if writing is not None:
                 with suppress(DebusineError, BytesLost, OSError):

@@ -3,9 +3,11 @@
 import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any
 
 from attrs import frozen
 
+from debusine.db.database import Database
 from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.accounts import Subject
 from debusine.domain.artifacts import Artifact
@@ -13,7 +15,7 @@ from debusine.domain.errors import DebusineError, NotFound, Unavailable
 from debusine.domain.files import ArtifactPath, FileInArtifact, FileInStore
 from debusine.domain.rights import Action
 from debusine.domain.workspaces import Workspace
-from debusine.plugin import StoreData
+from debusine.plugin import FileStoreBackend, StoreData
 from debusine.services.artifacts import find
 from debusine.services.file_stores import FileStores
 from debusine.services.local_files import local_chunks
@@ -94,34 +96,67 @@ def granted(uow: UnitOfWork, wish: Wish) -> Download:
 
 @asynccontextmanager
 async def contents(
-    stores: FileStores, stored: StoredFile, start: int = 0, length: int | None = None
+    database: Database, stores: FileStores, stored: StoredFile, start: int = 0, length: int | None = None
 ) -> AsyncIterator[AsyncIterator[bytes]]:
     """Read a file from the first copy that can be opened; ``Unreadable`` when there is none.
 
     Within the block an error of the store comes out of the iterator: what was read until then is not all.
     """
+    part = Part(stored.place, start, stored.place.file.size if length is None else length)
     async with AsyncExitStack() as stack:
-        yield await _first_opened(stack, stores, stored, start, stored.place.file.size if length is None else length)
+        chunks = await _first_opened(stack, stores, part, stored.copies)
+        if chunks is None:
+            # They may have moved to another store since somebody looked.
+            copies = await database.read(lambda uow: uow.stored_files.of_file(stored.place.file.id))
+            chunks = await _first_opened(stack, stores, part, [copy for copy in copies if copy not in stored.copies])
+        if chunks is None:
+            raise Unreadable(stored.place.path)
+        yield chunks
+
+
+async def direct_url(stores: FileStores, stored: StoredFile, *, disposition: str, content_type: str) -> str | None:
+    """Where a client can fetch a file from its store for a short while; None: only through this server."""
+    for copy in stores.readers(stored.copies)[:1]:
+        try:
+            with stores.watching(copy.store) as backend:
+                return await backend.download_url(
+                    stored.place.file, StoreData(copy.data), content_disposition=disposition, content_type=content_type
+                )
+        except (DebusineError, OSError) as error:
+            logger.error("The store %s gives no address: %s", copy.store, error)
+    return None
+
+
+@frozen
+class Part:
+    """Which bytes of which file are wanted."""
+
+    place: FileInArtifact
+    start: int
+    length: int
 
 
 async def _first_opened(
-    stack: AsyncExitStack, stores: FileStores, stored: StoredFile, start: int, length: int
-) -> AsyncIterator[bytes]:
-    for copy in stored.copies:
+    stack: AsyncExitStack, stores: FileStores, part: Part, copies: Sequence[FileInStore]
+) -> AsyncIterator[bytes] | None:
+    for copy in stores.readers(copies):
         try:
-            return await stack.enter_async_context(_opened(stores, stored, copy, start, length))
+            with stores.watching(copy.store) as backend:
+                return await stack.enter_async_context(_opened(backend, part, StoreData(copy.data)))
         except (DebusineError, OSError) as error:
             logger.error("The copy %s of file %s in store %s: %s", copy.id, copy.file, copy.store, error)
-    raise Unreadable(stored.place.path)
+    return None
 
 
 def _opened(
-    stores: FileStores, stored: StoredFile, copy: FileInStore, start: int, length: int
+    backend: FileStoreBackend[Any], part: Part, data: StoreData
 ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-    backend, file, data = stores.by_id(copy.store), stored.place.file, StoreData(copy.data)
-    length = min(length, file.size - start)
+    file = part.place.file
+    length = min(part.length, file.size - part.start)
     path = backend.local_path(file, data)
-    return backend.open(file, data, start, length) if path is None else local_chunks(path, file, start, length)
+    return (
+        backend.open(file, data, part.start, length) if path is None else local_chunks(path, file, part.start, length)
+    )
 
 
 def _one_file(uow: UnitOfWork, artifact: Artifact, workspace: Workspace, place: FileInArtifact) -> Download:

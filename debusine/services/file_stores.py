@@ -1,26 +1,21 @@
-"""File stores: the configured places that keep files, open for business."""
+"""File stores: the places that keep files, open for business, and which of them is the right one."""
 
-import logging
-from collections.abc import Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from attrs import evolve, frozen
+from attrs import frozen
 
-from debusine.config import StoreSettings
-from debusine.db.database import Database
 from debusine.db.unit_of_work import UnitOfWork
-from debusine.domain.errors import ConfigurationError, StorageFull, Unavailable
-from debusine.domain.files import File, FileStore
-from debusine.domain.workspaces import DEFAULT_STORE
-from debusine.plugin import FileStoreBackend, StoreData, WriteFailed
-from debusine.plugin.options import structure_options, without_secrets
-from debusine.plugin.registry import Registry
+from debusine.domain.errors import DebusineError, StorageFull, Unavailable
+from debusine.domain.files import File, FileInStore, FileStore
+from debusine.domain.stores import StorePolicies
+from debusine.domain.workspaces import DEFAULT_STORE, Workspace
+from debusine.plugin import FileStoreBackend, StoreData
+from debusine.services.store_health import StoreHealth
 
-logger = logging.getLogger(__name__)
-
-OK = "ok"
+T = TypeVar("T")
 
 
 class StoreNotConfigured(Unavailable):
@@ -30,154 +25,187 @@ class StoreNotConfigured(Unavailable):
         super().__init__(f"The file store {store} is not configured on this server")
 
 
-class StoreVanished(ConfigurationError):
-    """The configuration does not name a store any more that is still needed."""
+class NoStoreTakes(Unavailable):
+    """Every store of a workspace is closed for new files."""
 
-    def __init__(self, row: FileStore, reason: str) -> None:
+    def __init__(self) -> None:
         super().__init__(
-            f"stores.{row.name}: the configuration does not name this store any more, but {reason}; "
-            f'put it back (backend = "{row.backend}", options {dict(row.configuration)})'
+            "No store of this workspace takes new files",
+            detail="Each is read_only, write_only or drained; the operator can give it another",
         )
 
 
-class StoreMoved(ConfigurationError):
-    """The configuration names another place for a store that still holds files."""
+class StoresFull(StorageFull):
+    """No store of a workspace has room for a file."""
 
-    def __init__(self, row: FileStore, setting: str, before: object, after: object) -> None:
-        super().__init__(
-            f"stores.{row.name}.{setting}: this store still holds files, so it cannot change from {before!r} to "
-            f"{after!r}; set it back, and name the new place as a store of another name"
-        )
+    def __init__(self, size: int) -> None:
+        super().__init__("No store of this workspace has room", detail=f"The file has {size} bytes")
 
 
 @frozen
-class ConfiguredStore:
-    """A store as the configuration wants it, its backend built and not used yet."""
+class Kept:
+    """A new object: the store that keeps it, and what finds it there."""
 
+    store: int
+    data: StoreData
+
+
+@frozen
+class Opened:
+    """One store of this process."""
+
+    row: FileStore
     backend: FileStoreBackend[Any]
-    #: The options without secrets, as they stand in the row.
-    configuration: Mapping[str, Any]
-
-    @classmethod
-    def build(
-        cls, name: str, settings: StoreSettings, backends: Registry[type[FileStoreBackend[Any]]]
-    ) -> "ConfiguredStore":
-        """Choose the backend by its name and give it its options."""
-        chosen = backends.choose(settings.backend, where=f"stores.{name}.backend")
-        options = structure_options(chosen, settings.options, where=f"stores.{name}.options")
-        return cls(chosen(options), without_secrets(options))
-
-    def changed_place(self, row: FileStore) -> tuple[str, object, object] | None:
-        """The first setting that would put the store elsewhere than its row says, with the values before and after."""
-        if row.backend != self.backend.name:
-            return "backend", row.backend, self.backend.name
-        for name, before in row.configuration.items():
-            after = self.configuration.get(name)
-            if after != before and (self.backend.place is None or name in self.backend.place):
-                return f"options.{name}", before, after
-        return None
+    policies: StorePolicies
+    health: StoreHealth
 
 
 class FileStores(Mapping[str, FileStoreBackend[Any]]):
     """The open backends, by name and by the id of their row."""
 
-    def __init__(self, rows: Mapping[str, FileStore], backends: Mapping[str, FileStoreBackend[Any]]) -> None:
+    def __init__(
+        self,
+        rows: Mapping[str, FileStore],
+        backends: Mapping[str, FileStoreBackend[Any]],
+        policies: Mapping[str, StorePolicies] | None = None,
+    ) -> None:
         self.rows = dict(rows)
-        self._backends = dict(backends)
-        #: The state of each store, for whoever asks after the server's health: "ok", or what went wrong last.
-        self.health = dict.fromkeys(self.rows, OK)
-        self._condemned: set[int] = set()
+        chosen = policies or {}
+        self._opened = {
+            row.id: Opened(row, backends[name], chosen.get(name, StorePolicies()), StoreHealth(name))
+            for name, row in rows.items()
+        }
+        #: Bytes in those stores where it matters, as far as this process knows: counted now and then.
+        self.sizes: dict[int, int] = {}
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is nothing to choose: one store that takes everything."""
+        return len(self._opened) == 1 and all(
+            each.policies.takes_files and not each.policies.limited for each in self._opened.values()
+        )
+
+    @property
+    def health(self) -> dict[str, str]:
+        """The state of each store, for whoever asks after the server's health: "ok", or what went wrong last."""
+        return {each.row.name: each.health.state for each in self._opened.values()}
+
+    def opened(self) -> Sequence[Opened]:
+        """Every store."""
+        return tuple(self._opened.values())
 
     def by_id(self, store: int) -> FileStoreBackend[Any]:
         """The backend of the store with this id; ``StoreNotConfigured`` when this server does not have it."""
-        for row in self.rows.values():
-            if row.id == store:
-                return self._backends[row.name]
-        raise StoreNotConfigured(store)
+        return self._get(store).backend
 
-    async def keep(self, store: int, file: File, source: Path) -> StoreData:
-        """Have a store keep a file, as ``FileStoreBackend.store`` says, and remember how that went."""
-        with self._noting(store) as backend:
-            return await backend.store(file, source)
+    def policies_of(self, store: int) -> StorePolicies:
+        """What a store is used for."""
+        return self._get(store).policies
 
-    def keep_content(self, store: int, file: File, content: bytes) -> StoreData:
-        """Have a store keep what is in memory, as ``FileStoreBackend.store_content`` says; blocks."""
-        with self._noting(store) as backend:
-            return backend.store_content(file, content)
+    def health_of(self, store: int) -> StoreHealth:
+        """How a store fares."""
+        return self._get(store).health
+
+    def takers(self, workspace: Workspace, size: int) -> tuple[int, ...]:
+        """The stores of a workspace to which a new file of so many bytes may go, the best one first."""
+        stores = [store for store in workspace.file_stores if store in self._opened]
+        return tuple(sorted((store for store in stores if self._takes(store, size)), key=self._reluctance))
+
+    def receivers(self, size: int, *, of: int, to: str | None) -> tuple[int, ...]:
+        """The stores to which a file may move from a store; ``to`` names the only one that is wanted."""
+        named = [each.row.id for each in self._opened.values() if to in {None, each.row.name}]
+        fit = (
+            store for store in named if store != of and self.policies_of(store).takes_files and self.fits(store, size)
+        )
+        return tuple(sorted(fit, key=self._reluctance))
+
+    def fits(self, store: int, size: int) -> bool:
+        """Whether so many bytes more would not be too many."""
+        most = self.policies_of(store).max_size
+        return most is None or self.sizes.get(store, 0) + size <= most
+
+    def above_soft_limit(self, store: int) -> int:
+        """How many bytes a store has more than it should."""
+        most = self.policies_of(store).soft_max_size
+        return 0 if most is None else max(0, self.sizes.get(store, 0) - most)
+
+    def why_none_takes(self, workspace: Workspace, size: int) -> DebusineError:
+        """The reason why ``takers`` is empty."""
+        stores = [self._opened[store] for store in workspace.file_stores if store in self._opened]
+        return StoresFull(size) if any(each.policies.takes_files for each in stores) else NoStoreTakes()
+
+    def readers(self, copies: Sequence[FileInStore]) -> list[FileInStore]:
+        """Those copies that may be read, the best one first; of equal ones the order stays."""
+        known = [copy for copy in copies if copy.store in self._opened]
+        readable = [copy for copy in known if not self.policies_of(copy.store).write_only]
+        return sorted(readable, key=lambda copy: self._distance(copy.store))
+
+    def note_size(self, store: int, change: int) -> None:
+        """Remember that a store has more or fewer bytes than when they were counted."""
+        if store in self.sizes:
+            self.sizes[store] += change
+
+    async def keep(self, stores: Sequence[int], file: File, source: Path) -> Kept:
+        """Have one of the stores keep a file, as ``FileStoreBackend.store`` says: the first one that does."""
+        failure: DebusineError | None = None
+        for store in stores:
+            try:
+                return await self.keep_in(store, file, source)
+            except (StorageFull, Unavailable) as error:
+                failure = failure or error
+        assert failure is not None, "there is at least one store to try"
+        raise failure
+
+    async def keep_in(self, store: int, file: File, source: Path) -> Kept:
+        """Have a store keep a file, and remember how that went."""
+        with self.watching(store) as backend:
+            kept = Kept(store, await backend.store(file, source))
+        self.note_size(store, file.size)
+        return kept
+
+    def keep_content(self, stores: Sequence[int], file: File, content: bytes) -> Kept:
+        """Have one of the stores keep what is in memory, as ``FileStoreBackend.store_content`` says; blocks."""
+
+        def attempt(store: int) -> Kept:
+            with self.watching(store) as backend:
+                kept = Kept(store, backend.store_content(file, content))
+            self.note_size(store, file.size)
+            return kept
+
+        return _first(attempt, [store for store in stores if self.by_id(store).takes_content])
 
     @contextmanager
-    def _noting(self, store: int) -> Iterator[FileStoreBackend[Any]]:
-        """Remember how it went what is done with a backend in the block."""
-        try:
-            yield self.by_id(store)
-        except WriteFailed as error:  # a device that has lied once is the operator's to look after
-            self._condemned.add(store)
-            self._note(store, str(error))
-            raise
-        except (StorageFull, Unavailable) as error:
-            self._note(store, str(error))
-            raise
-        if store not in self._condemned:
-            self._note(store, OK)
+    def watching(self, store: int) -> Iterator[FileStoreBackend[Any]]:
+        """Do something with a backend in the block, and remember how it went."""
+        opened = self._get(store)
+        with opened.health.watching():
+            yield opened.backend
 
-    def _note(self, store: int, state: str) -> None:
-        name = next(row.name for row in self.rows.values() if row.id == store)
-        if self.health[name] != state:
-            logger.log(logging.INFO if state == OK else logging.ERROR, "The store %s: %s", name, state)
-        self.health[name] = state
+    def _get(self, store: int) -> Opened:
+        try:
+            return self._opened[store]
+        except KeyError:
+            raise StoreNotConfigured(store) from None
+
+    def _takes(self, store: int, size: int) -> bool:
+        return self.policies_of(store).takes_files and self.fits(store, size)
+
+    def _reluctance(self, store: int) -> tuple[bool, bool, int]:
+        each = self._opened[store]
+        return not each.health.usable, self.above_soft_limit(store) > 0, -each.policies.upload_priority
+
+    def _distance(self, store: int) -> tuple[bool, int]:
+        each = self._opened[store]
+        return not each.health.usable, -each.policies.download_priority
 
     def __getitem__(self, name: str) -> FileStoreBackend[Any]:
-        return self._backends[name]
+        return self._opened[self.rows[name].id].backend
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._backends)
+        return iter(self.rows)
 
     def __len__(self) -> int:
-        return len(self._backends)
-
-
-def configure(
-    settings: Mapping[str, StoreSettings], backends: Registry[type[FileStoreBackend[Any]]]
-) -> dict[str, ConfiguredStore]:
-    """Build the backend of every configured store, inside the running event loop; nothing is touched yet."""
-    return {name: ConfiguredStore.build(name, store, backends) for name, store in settings.items()}
-
-
-async def open_stores(configured: Mapping[str, ConfiguredStore], database: Database) -> FileStores:
-    """See that every configured store is fit to be used, and bring the rows up to date."""
-    built = {name: store.backend for name, store in configured.items()}
-    await database.read(check, configured)
-    for backend in built.values():
-        backend.bind(built)
-    for backend in built.values():
-        await backend.prepare()
-    return FileStores(await database.write(record, configured), built)
-
-
-async def close_all(configured: Mapping[str, ConfiguredStore]) -> None:
-    """Close every backend, also when one of them fails to."""
-    async with AsyncExitStack() as stack:
-        for store in configured.values():
-            stack.push_async_callback(store.backend.aclose)
-
-
-def check(uow: UnitOfWork, configured: Mapping[str, ConfiguredStore]) -> list[FileStore]:
-    """Refuse a configuration under which files would not be found any more; return the rows that are there."""
-    rows = list(uow.file_stores.all())
-    for row in rows:
-        if row.name not in configured:
-            _check_not_needed(uow, row)
-        elif (moved := configured[row.name].changed_place(row)) and uow.file_stores.holds_files(row.id):
-            raise StoreMoved(row, *moved)
-    return rows
-
-
-def record(uow: UnitOfWork, configured: Mapping[str, ConfiguredStore]) -> dict[str, FileStore]:
-    """Make the rows say what the configuration says; returns them by name."""
-    known = {row.name: row for row in check(uow, configured)}
-    for name in known.keys() - configured.keys():
-        uow.file_stores.delete(known[name].id)
-    return {name: _record_one(uow, name, store, known.get(name)) for name, store in configured.items()}
+        return len(self.rows)
 
 
 def default_file_store(uow: UnitOfWork) -> FileStore:
@@ -187,17 +215,13 @@ def default_file_store(uow: UnitOfWork) -> FileStore:
     return store
 
 
-def _record_one(uow: UnitOfWork, name: str, store: ConfiguredStore, row: FileStore | None) -> FileStore:
-    if row is None:
-        return uow.file_stores.insert(name=name, backend=store.backend.name, configuration=store.configuration)
-    wanted = evolve(row, backend=store.backend.name, configuration=store.configuration)
-    uow.file_stores.save(wanted, expecting=row)
-    return wanted
-
-
-def _check_not_needed(uow: UnitOfWork, row: FileStore) -> None:
-    if uow.file_stores.holds_files(row.id):
-        raise StoreVanished(row, "it still holds files")
-    users = [workspace.name for workspace in uow.workspaces.all() if row.id in workspace.file_stores]
-    if users:
-        raise StoreVanished(row, f"the workspace {users[0]} keeps its files there")
+def _first(attempt: Callable[[int], T], stores: Sequence[int]) -> T:
+    """What the first store does that can; the error of the first when none can."""
+    failure: DebusineError | None = None
+    for store in stores:
+        try:
+            return attempt(store)
+        except (StorageFull, Unavailable) as error:
+            failure = failure or error
+    assert failure is not None, "there is at least one store to try"
+    raise failure

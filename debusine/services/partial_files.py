@@ -86,6 +86,19 @@ class PartialFile:
                 self._append(part)
             self._hurry(start)
 
+    def put_back(self, content: bytes) -> None:
+        """Append bytes that the hash before the first one has already; only at the beginning."""
+        with self._errors():
+            if self._descriptor is None:
+                self._open()
+            self._append(content, hashing=False)
+
+    def read(self, start: int) -> bytes:
+        """The bytes from a place to the end, which must be few."""
+        with self._errors():
+            assert self._descriptor is not None
+            return os.pread(self._descriptor, self.written - start, start)
+
     def sync(self) -> None:
         """Have all bytes on the disk, and the first time the name, too: it must be found again."""
         with self._errors():
@@ -167,9 +180,10 @@ class PartialFile:
             offset += len(block)
         return running
 
-    def _append(self, part: bytes | memoryview) -> None:
+    def _append(self, part: bytes | memoryview, *, hashing: bool = True) -> None:
         assert self._descriptor is not None
-        self._running.update(part)
+        if hashing:
+            self._running.update(part)
         view = memoryview(part)
         while view:
             count = os.pwrite(self._descriptor, view, self.written)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from attrs import frozen
 
@@ -52,16 +53,23 @@ class Spool:
             raise SpoolUnusable(directory, error.strerror or str(error)) from error
         return cls(directory, limits, OrderedDict())
 
-    def begin(self, wanted: int) -> PartialFile:
-        """A new partial file for so many bytes; nothing is on the disk before the first."""
-        return PartialFile(self.directory, secrets.token_hex(16), Known(), admit=partial(self.check_space, wanted))
+    def begin(self, wanted: int, running: Any = None) -> PartialFile:
+        """A new partial file for so many bytes; nothing is on the disk before the first.
+
+        ``running`` is the hash of the bytes before it, which its own go on; None: there are none.
+        """
+        known = Known() if running is None else Known(running=running)
+        return PartialFile(self.directory, secrets.token_hex(16), known, admit=partial(self.check_space, wanted))
 
     def resume(self, name: str, received: int, wanted: int) -> PartialFile:
         """A partial file of which ``received`` bytes count and to which so many shall come."""
-        known = self._known.get(name)
-        if known is None or known.received != received:
-            known = Known(received, running=None)
+        known = self.known(name, received) or Known(received, running=None)
         return PartialFile(self.directory, name, known, admit=partial(self.check_space, wanted))
+
+    def known(self, name: str, received: int) -> Known | None:
+        """What is remembered of an upload of which so many bytes have come."""
+        known = self._known.get(name)
+        return known if known is not None and known.received == received else None
 
     def remember(self, name: str, known: Known) -> None:
         """Keep the running hash of a partial file for its next chunk."""
@@ -101,12 +109,23 @@ class Spool:
     @asynccontextmanager
     async def empty_file(self) -> AsyncIterator[Path]:
         """A file without a byte, gone with the block."""
+        async with self.small_file(b"") as path:
+            yield path
+
+    @asynccontextmanager
+    async def small_file(self, content: bytes) -> AsyncIterator[Path]:
+        """A file with these bytes, gone with the block."""
         path = self.directory / secrets.token_hex(16)
-        await in_thread(path.touch, mode=0o600, exist_ok=False)
         try:
+            await in_thread(_write, path, content)
             yield path
         finally:
             await in_thread(path.unlink, missing_ok=True)
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("xb") as stream:
+        stream.write(content)
 
 
 def _written_at(path: Path) -> float:

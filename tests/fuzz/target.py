@@ -21,7 +21,7 @@ from debusine.db.schema import migrate
 from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.accounts import TokenKind
 from debusine.plugin.manager import PluginManager
-from debusine.services.file_stores import close_all, configure, open_stores
+from debusine.services.configured_stores import close_all, configure, open_stores
 from tests.farm import make_token, populate
 from tests.server.filing import described
 from tests.work import METADATA

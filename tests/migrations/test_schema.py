@@ -173,7 +173,8 @@ def _sqlite_description(connection: sa.Connection) -> dict[str, object]:
     described: dict[str, object] = {}
     for table, name, text in sorted(rows):
         if table not in {VERSION_TABLE, "sqlite_sequence"}:
-            described[name] = sorted(line.strip().rstrip(",") for line in text.splitlines())
+            # A table that a migration has made anew stands in quotes.
+            described[name] = sorted(line.strip().rstrip(",") for line in text.replace('"', "").splitlines())
     return described
 
 

@@ -12,7 +12,8 @@ from attrs import evolve
 from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.errors import Invalid
 from debusine.services import abandoned_uploads
-from debusine.services.uploads import Progress, Uploads
+from debusine.services.receptions import Progress
+from debusine.services.uploads import Uploads
 from tests.depot import LIMITS, Depot, open_depot
 
 CONTENT = bytes(range(256)) * 100

@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 
 from debusine.domain.files import ArtifactPath, FileInStore
-from debusine.plugin import Damaged, FileMissing
+from debusine.plugin import Damaged, FileMissing, now
 from debusine.services import local_files
 from debusine.services.downloads import Download, StoredFile, Unreadable, Wish, contents, granted
 from debusine.services.file_stores import FileStores
@@ -37,8 +37,10 @@ async def download(depot: Depot, artifact: int, path: str | None = None) -> Down
     return await depot.database.read(granted, wish)
 
 
-async def read(stores: FileStores, file: StoredFile, start: int = 0, length: int | None = None) -> bytes:
-    async with contents(stores, file, start, length) as chunks:
+async def read(
+    depot: Depot, file: StoredFile, start: int = 0, length: int | None = None, *, stores: FileStores | None = None
+) -> bytes:
+    async with contents(depot.database, stores or depot.stores, file, start, length) as chunks:
         return b"".join([bytes(chunk) async for chunk in chunks])
 
 
@@ -50,9 +52,9 @@ async def test_a_part_is_exactly_that_part_from_memory_and_from_the_disk(
         monkeypatch.setattr(local_files, "_NOWAIT", 0)
     file = await stored(depot)
 
-    assert await read(depot.stores, file) == CONTENT
-    assert await read(depot.stores, file, 1, local_files.CACHED) == CONTENT[1 : 1 + local_files.CACHED]
-    assert await read(depot.stores, file, len(CONTENT) - 3, 99) == CONTENT[-3:]
+    assert await read(depot, file) == CONTENT
+    assert await read(depot, file, 1, local_files.CACHED) == CONTENT[1 : 1 + local_files.CACHED]
+    assert await read(depot, file, len(CONTENT) - 3, 99) == CONTENT[-3:]
 
 
 async def test_what_is_not_in_memory_is_waited_for_in_a_thread(depot: Depot, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +63,7 @@ async def test_what_is_not_in_memory_is_waited_for_in_a_thread(depot: Depot, mon
 
     monkeypatch.setattr(os, "preadv", not_in_memory)
 
-    assert await read(depot.stores, await stored(depot)) == CONTENT
+    assert await read(depot, await stored(depot)) == CONTENT
 
 
 async def test_another_copy_is_read_when_the_first_cannot_be(depot: Depot) -> None:
@@ -69,14 +71,21 @@ async def test_another_copy_is_read_when_the_first_cannot_be(depot: Depot) -> No
     gone = evolve(file.copies[0], data={"key": "0" * 64 + "-" + "0" * 16})
     elsewhere = evolve(file.copies[0], store=99)
 
-    assert await read(depot.stores, evolve(file, copies=[gone, elsewhere, *file.copies])) == CONTENT
+    assert await read(depot, evolve(file, copies=[gone, elsewhere, *file.copies])) == CONTENT
 
 
 async def test_a_file_of_which_no_copy_can_be_read_is_no_empty_file(depot: Depot) -> None:
     file = await stored(depot)
+    await depot.backend.remove(file.place.file, dict(file.copies[0].data))
 
     with pytest.raises(Unreadable):
-        await read(depot.stores, evolve(file, copies=[]))
+        await read(depot, file)
+
+
+async def test_a_copy_that_has_moved_since_it_was_looked_up_is_found_where_it_is_now(depot: Depot) -> None:
+    file = await stored(depot)
+
+    assert await read(depot, evolve(file, copies=[])) == CONTENT
 
 
 async def test_a_file_that_is_cut_while_it_is_read_ends_with_an_error(depot: Depot) -> None:
@@ -84,7 +93,7 @@ async def test_a_file_that_is_cut_while_it_is_read_ends_with_an_error(depot: Dep
     path = next(path for path in (depot.root / "store").rglob("*-*") if path.is_file())
 
     async def cut() -> None:
-        async with contents(depot.stores, file) as chunks:
+        async with contents(depot.database, depot.stores, file) as chunks:
             async for _ in chunks:
                 os.truncate(path, 10)
 
@@ -108,11 +117,10 @@ async def test_stores_without_local_files_are_read_through_their_backend(depot: 
     (tmp_path / "source").write_bytes(CONTENT)
     data = await backend.store(file.place.file, tmp_path / "source")
     row = evolve(depot.stores.rows["Default"], id=7, name="memory")
-    copy = FileInStore(id=1, store=7, file=file.place.file.id, data=data)
+    copy = FileInStore(id=1, store=7, file=file.place.file.id, data=data, verified_at=now())
+    stores = FileStores({"memory": row}, {"memory": backend})
 
-    assert (
-        await read(FileStores({"memory": row}, {"memory": backend}), evolve(file, copies=[copy]), 5, 9) == CONTENT[5:14]
-    )
+    assert await read(depot, evolve(file, copies=[copy]), 5, 9, stores=stores) == CONTENT[5:14]
 
 
 @pytest.mark.parametrize("count", [1, 40])
@@ -127,7 +135,7 @@ async def test_an_archive_of_many_files_takes_as_many_statements_as_one_of_one(d
 
 async def test_a_member_of_another_size_than_it_should_have_breaks_the_archive(depot: Depot) -> None:
     file = await stored(depot, b"12345")
-    member = Member(path="a", size=6, content=lambda: contents(depot.stores, file))
+    member = Member(path="a", size=6, content=lambda: contents(depot.database, depot.stores, file))
 
     async def drain(archive: AsyncIterator[bytes]) -> None:
         async for _ in archive:

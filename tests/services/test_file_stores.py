@@ -16,7 +16,8 @@ from debusine.domain.errors import ConfigurationError, StorageFull, Unavailable
 from debusine.domain.files import File
 from debusine.plugin import FileStoreBackend, Secret, WriteFailed
 from debusine.services import workspaces
-from debusine.services.file_stores import FileStores, StoreNotConfigured, close_all, configure, open_stores
+from debusine.services.configured_stores import close_all, configure, open_stores
+from debusine.services.file_stores import FileStores, StoreNotConfigured
 from debusine.testing import plugin_manager
 
 
@@ -64,7 +65,7 @@ class Fleet:
             store = uow.file_stores.by_name(name)
             assert store is not None
             file = uow.files.insert(sha256=name.encode().ljust(32), size=1)
-            uow.stored_files.insert(store=store.id, file=file.id, data={})
+            uow.stored_files.add(store.id, file.id, {}, at=uow.now)
 
         await self.database.write(add)
 
@@ -215,10 +216,10 @@ async def test_the_health_of_a_store_is_known_by_what_it_did(
     Failing.errors.append(error)
 
     with pytest.raises(type(error)):
-        await stores.keep(store, file, tmp_path)
+        await stores.keep([store], file, tmp_path)
     assert stores.health == {"Default": str(error)}
 
-    await stores.keep(store, file, tmp_path)
+    await stores.keep([store], file, tmp_path)
     assert stores.health == {"Default": afterwards}
 
 

@@ -15,11 +15,12 @@ from debusine.db.engine import DatabaseUnreachable
 from debusine.domain.errors import Conflict, StorageFull, Unavailable
 from debusine.domain.files import File
 from debusine.plugin import StoreData, WriteFailed
+from debusine.services.receptions import Progress, WrongContent
 from debusine.services.spans import WrongLength
 from debusine.services.spool import SpaceLow
+from debusine.services.spooled_receptions import SMALL
 from debusine.services.turns import Overtaken
 from debusine.services.upload_records import FileGone
-from debusine.services.uploads import SMALL, Progress, WrongContent
 from tests.depot import LIMITS, Depot, new_depot, sent, until_requests
 
 CONTENT = bytes(range(256)) * 40

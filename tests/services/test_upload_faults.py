@@ -16,8 +16,8 @@ from debusine.db.engine import DatabaseUnreachable
 from debusine.domain.errors import Conflict, DebusineError, StorageFull, Unavailable
 from debusine.plugin import WriteFailed
 from debusine.services.partial_files import NoRoom, SpoolFailed
+from debusine.services.receptions import Progress, WrongContent
 from debusine.services.spool import SpaceLow
-from debusine.services.uploads import Progress, WrongContent
 from tests.depot import LIMITS, PATIENCE, Depot, new_depot, sent, until_requests
 
 CONTENT = bytes(range(256)) * 16 * 1024  # 4 MiB

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from debusine.domain.errors import Conflict
-from debusine.services.uploads import Progress
+from debusine.services.receptions import Progress
 from tests.depot import Depot, open_depot
 
 CONTENT = bytes(range(256)) * 1200

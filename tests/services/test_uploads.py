@@ -13,10 +13,10 @@ from debusine.db.database import Database
 from debusine.domain.errors import Invalid
 from debusine.services.bodies import BLOCK
 from debusine.services.partial_files import PartialFile
+from debusine.services.receptions import PartLost, Progress, WrongContent
 from debusine.services.spans import ChunkTooLarge, Gap, PastTheEnd, WrongLength, WrongSize
 from debusine.services.turns import Overtaken, Turn
 from debusine.services.upload_records import FileGone, TooManyUploads
-from debusine.services.uploads import PartLost, Progress, WrongContent
 from tests.depot import LIMITS, PATIENCE, Depot, new_depot, sent, until_requests
 
 CONTENT = bytes(range(256)) * 1200  # 300 KiB

@@ -69,7 +69,7 @@ async def test_a_file_is_in_a_workspace_when_one_of_its_stores_keeps_it(database
         second = workspaces.create_with_name(uow, "Second", store="Cold")
         third = workspaces.change(uow, workspaces.create_with_name(uow, "Third", store="Cold").name, store="Tape")
         file = uow.files.insert(sha256=b"x" * 32, size=1)
-        uow.stored_files.insert(store=store(uow, "Cold"), file=file.id, data={})
+        uow.stored_files.add(store(uow, "Cold"), file.id, {}, at=uow.now)
         return [found.name for found in (first, second, third) if uow.workspaces.is_file_in_workspace(found, file)]
 
     assert await database.write(in_which) == ["Second", "Third"]

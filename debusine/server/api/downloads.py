@@ -16,7 +16,7 @@ from debusine.server.api.files import artifact_path
 from debusine.server.content_headers import attachment, http_date, safe_content_type
 from debusine.server.keys import DATABASE, SETTINGS, STORES
 from debusine.server.requests import path_id, subject
-from debusine.services.downloads import Download, StoredFile, Wish, contents, granted
+from debusine.services.downloads import Download, StoredFile, Wish, contents, direct_url, granted
 from debusine.services.tarballs import Member, tar_gz
 
 logger = logging.getLogger(__name__)
@@ -25,6 +25,9 @@ TAR_GZ = "tar.gz"
 
 #: What comes from users never acts in the name of this server.
 HARMLESS = {"Content-Security-Policy": "sandbox; default-src 'none'", "Cache-Control": "private, no-cache"}
+
+#: An address that works without a token, for a short while.
+NOT_KEPT = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 
 
 class UnknownArchive(NotFound):
@@ -80,6 +83,8 @@ async def _send_file(request: web.Request, found: Download) -> web.StreamRespons
     headers = _headers_of_file(found, stored)
     if any(tag.value in {stored.place.file.digest.hex, "*"} for tag in request.if_none_match or ()):
         return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
+    if request.method == hdrs.METH_GET and (url := await _direct_url(request, stored, headers)):
+        return web.Response(status=HTTPStatus.FOUND, headers=NOT_KEPT | {hdrs.LOCATION: url})
     size = stored.place.file.size
     part = parse_range(request.headers.get(hdrs.RANGE), size) if _range_counts(request, headers) else None
     start, stop = part or (0, size)
@@ -88,14 +93,23 @@ async def _send_file(request: web.Request, found: Download) -> web.StreamRespons
     if part is not None:
         response.set_status(HTTPStatus.PARTIAL_CONTENT)
         response.headers[hdrs.CONTENT_RANGE] = f"bytes {start}-{stop - 1}/{size}"
-    async with contents(request.app[STORES], stored, start, stop - start) as chunks:
+    async with contents(request.app[DATABASE], request.app[STORES], stored, start, stop - start) as chunks:
         return await _send(request, response, chunks)
 
 
+async def _direct_url(request: web.Request, stored: StoredFile, headers: Mapping[str, str]) -> str | None:
+    return await direct_url(
+        request.app[STORES],
+        stored,
+        disposition=headers[hdrs.CONTENT_DISPOSITION],
+        content_type=headers[hdrs.CONTENT_TYPE],
+    )
+
+
 async def _send_archive(request: web.Request, found: Download) -> web.StreamResponse:
-    stores = request.app[STORES]
+    database, stores = request.app[DATABASE], request.app[STORES]
     members = [
-        Member(path=stored.place.path, size=stored.place.file.size, content=partial(contents, stores, stored))
+        Member(path=stored.place.path, size=stored.place.file.size, content=partial(contents, database, stores, stored))
         for stored in found.files
     ]
     headers = _headers(found, f"artifact-{found.artifact.id}.{TAR_GZ}", "application/octet-stream")

@@ -11,8 +11,8 @@ from debusine.server.answers import empty_answer
 from debusine.server.keys import UPLOADS
 from debusine.server.requests import attempt_header, chunks, path_id, subject
 from debusine.services.bodies import Body
+from debusine.services.receptions import Progress
 from debusine.services.upload_records import Wanted
-from debusine.services.uploads import Progress
 
 
 async def put_file(request: web.Request) -> web.Response:
