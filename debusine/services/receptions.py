@@ -15,7 +15,7 @@ from debusine.domain.uploads import UploadTarget
 from debusine.services.file_stores import FileStores, Kept
 from debusine.services.spool import Spool
 from debusine.services.turns import Turn
-from debusine.services.upload_records import Wanted, complete
+from debusine.services.upload_records import Wanted, complete, recorded
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +81,8 @@ class Reception:
         try:
             needed = await self.depot.database.write(complete, self.target, kept)
         except SURELY_NOT:
-            await self.remove_copy(kept)
+            if kept is not None and not await self.depot.database.read(recorded, self.target, kept):
+                await self.remove_copy(kept)
             raise
         if not needed:
             await self.remove_copy(kept)

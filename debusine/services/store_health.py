@@ -16,6 +16,8 @@ OK = "ok"
 
 #: Failures in a row after which a store is left alone for a while.
 PATIENCE = 3
+#: Seconds within which failures count as one: a store that goes away fails all that is under way.
+TOGETHER = 1.0
 #: Seconds of the first pause, which doubles with each failure after it, and of the longest.
 PAUSE, LONGEST_PAUSE = 1.0, 30.0
 
@@ -41,7 +43,9 @@ class StoreHealth:
     condemned: bool = False
     #: Whether the place was made ready; if not, that is still to be done.
     prepared: bool = True
+    #: In a row; of those that come together, one counts.
     _failures: int = 0
+    _failed_at: float = float("-inf")
     _paused_until: float = 0.0
 
     @property
@@ -70,10 +74,12 @@ class StoreHealth:
 
     def fail(self, error: Unavailable) -> None:
         """The store did not answer."""
-        self._failures += 1
+        now = self.clock()
+        if now - self._failed_at >= TOGETHER:
+            self._failures += 1
+            self._failed_at = now
         if self._failures >= PATIENCE:
-            pause = min(LONGEST_PAUSE, PAUSE * 2 ** min(self._failures - PATIENCE, 10))
-            self._paused_until = self.clock() + pause
+            self._paused_until = now + min(LONGEST_PAUSE, PAUSE * 2 ** min(self._failures - PATIENCE, 10))
         self._note(str(error))
 
     def start_broken(self, error: DebusineError) -> None:

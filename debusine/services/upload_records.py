@@ -143,17 +143,24 @@ def begin(uow: UnitOfWork, target: UploadTarget, subject: Subject, name: str, re
 def complete(uow: UnitOfWork, target: UploadTarget, kept: Kept | None) -> bool:
     """Record that a store keeps all of the file: the copy and the completeness at once.
 
-    ``kept`` is the new copy; None: ``target.stored`` has one. False: the new copy is not needed.
+    ``kept`` is the new copy; None: ``target.stored`` has one. False: the new copy is not needed. Another server may
+    have recorded the same object: that is no new one.
     """
     if not uow.files_in_artifacts.mark_complete(target.place.id):
         raise FileGone(target.place.path)
     uow.uploads.end(target.place.id)
     if kept is not None:
-        return uow.stored_files.add(kept.store, target.file.id, kept.data, at=uow.now)
+        new = uow.stored_files.add(kept.store, target.file.id, kept.data, at=uow.now)
+        return new or recorded(uow, target, kept)
     assert target.stored is not None, "without a new copy there is an old one"
     if not uow.stored_files.exists(target.stored, target.file.id):
         raise CopyGone(target.place.path)
     return False
+
+
+def recorded(uow: UnitOfWork, target: UploadTarget, kept: Kept) -> bool:
+    """Whether a row speaks of just this object."""
+    return kept.data in uow.stored_files.data_of(kept.store, target.file.digest)
 
 
 def discard(uow: UnitOfWork, target: UploadTarget) -> None:

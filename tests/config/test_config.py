@@ -92,9 +92,18 @@ class TestTheFile:
                 '[stores.Default]\nbackend = "local"\nreadonly = true',
                 "stores.Default.readonly: there is no such setting; did you mean read_only",
             ),
-            ('[stores.Default]\nbackend = "local"\npopulate = true\ndrain = true', "stores: Default: populate puts files there"),
-            ('[stores.Default]\nbackend = "local"\ndrain = true\ndrain_to = "Default"', "stores: Default: drain_to must name another of the stores"),
-            ('[stores.Default]\nbackend = "local"\nmax_size = 0', "stores['Default'].max_size: max_size must be more than 0"),
+            (
+                '[stores.Default]\nbackend = "local"\npopulate = true\ndrain = true',
+                "stores: Default: populate puts files there",
+            ),
+            (
+                '[stores.Default]\nbackend = "local"\ndrain = true\ndrain_to = "Default"',
+                "stores: Default: drain_to must name another of the stores",
+            ),
+            (
+                '[stores.Default]\nbackend = "local"\nmax_size = 0',
+                "stores['Default'].max_size: max_size must be more than 0",
+            ),
             ('data_dir = "/srv"', "data_dir: there is no such setting"),
             ('source = "/srv"', "source: there is no such setting"),
             ("listen = 8000", "listen: This must be a string, not a number."),
