@@ -1,67 +1,15 @@
 """``debusine-admin``: the operator's command."""
 
-import logging
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
-from attrs import frozen
 
-from debusine import logs
+from debusine.cli.admin_program import Operator, Program
 from debusine.cli.client.given import read_mapping
-from debusine.cli.operator import PROGRAM, perform
-from debusine.cli.output import print_result, sentence, tell
-from debusine.cli.tables import print_table
-from debusine.config import Settings, read_settings
-from debusine.domain.errors import ConfigurationError, DebusineError
-
-
-@frozen
-class Operator:
-    """What the options before the command say."""
-
-    config: Path | None
-    data_dir: Path | None
-    as_json: bool
-
-    def settings(self) -> Settings:
-        """The server's settings."""
-        return read_settings(config=self.config, data_dir=self.data_dir)
-
-    def perform(self, command: str, arguments: Mapping[str, Any] | None = None) -> Any:
-        """Carry out a command of the table."""
-        return perform(self.settings(), command, arguments or {})
-
-    def show(self, result: Any, sentence: str) -> None:
-        """Print what was done: as a sentence, or as JSON."""
-        if self.as_json:
-            print_result(result, as_json=True)
-        else:
-            click.echo(sentence)
-
-    def show_rows(self, rows: list[dict[str, Any]], columns: Mapping[str, str], empty: str) -> None:
-        """Print a list: as a table, or as JSON."""
-        if self.as_json:
-            print_result(rows, as_json=True)
-        elif rows:
-            print_table(rows, columns)
-        else:
-            tell(empty)
-
-
-class Program(click.Group):
-    """A group of commands whose errors are one sentence each."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; status 2 when the configuration is wrong, 1 when the farm refuses."""
-        logs.set_up(level=logging.WARNING)
-        try:
-            return super().invoke(ctx)
-        except DebusineError as error:
-            tell(f"{PROGRAM}: {sentence(error)}")
-            sys.exit(2 if isinstance(error, ConfigurationError) else 1)
+from debusine.cli.operator import PROGRAM
+from debusine.cli.stores import stores
 
 
 @click.group(cls=Program)
@@ -71,8 +19,11 @@ class Program(click.Group):
 @click.version_option(package_name="debusine", prog_name=PROGRAM)
 @click.pass_context
 def main(context: click.Context, config: Path | None, data_dir: Path | None, as_json: bool) -> None:
-    """Run a farm: users, tokens, workers, workspaces; the same while its server runs and while it does not."""
+    """Run a farm: users, tokens, workers, workspaces, stores; the same while its server runs and while it does not."""
     context.obj = Operator(config, data_dir, as_json)
+
+
+main.add_command(stores)
 
 
 @main.group()
@@ -248,13 +199,18 @@ def create_workspace(operator: Operator, name: str, public: bool, store: str | N
 @workspace.command("set")
 @click.argument("name")
 @click.option("--public/--private", default=None, help="Who may read it without a token.")
-@click.option("--store", help="Where its new files go.")
+@click.option("--store", help="Where its new files go; the store before stays in reach.")
+@click.option("--add-store", "add", multiple=True, metavar="STORE", help="Another store that its files may be in.")
+@click.option("--drop-store", "drop", multiple=True, metavar="STORE", help="A store that it does not use any more.")
 @click.pass_obj
-def set_workspace(operator: Operator, name: str, public: bool | None, store: str | None) -> None:
+def set_workspace(
+    operator: Operator, name: str, public: bool | None, store: str | None, add: tuple[str, ...], drop: tuple[str, ...]
+) -> None:
     """Change a workspace."""
-    if public is None and store is None:
-        raise click.UsageError("Say what to change: --public, --private or --store STORE.")
-    changed = operator.perform("workspace set", {"name": name, "public": public, "store": store})
+    if public is None and store is None and not add and not drop:
+        raise click.UsageError("Say what to change: --public, --private, --store, --add-store or --drop-store.")
+    wanted = {"name": name, "public": public, "store": store, "add_stores": list(add), "drop_stores": list(drop)}
+    changed = operator.perform("workspace set", wanted)
     operator.show(changed, _workspace(changed, "is now"))
 
 
@@ -360,4 +316,5 @@ def migrate(operator: Operator) -> None:
 
 def _workspace(row: Mapping[str, Any], state: str) -> str:
     access = "public" if row["public"] else "private"
-    return f"The workspace {row['name']} {state} {access}; its files go to the store {row['store']}."
+    others = f", and may be in {', '.join(row['other_stores'])}" if row["other_stores"] else ""
+    return f"The workspace {row['name']} {state} {access}; its files go to the store {row['store']}{others}."

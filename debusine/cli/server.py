@@ -31,6 +31,7 @@ from debusine.server.administration import administered
 from debusine.server.app import make_app
 from debusine.server.background import Background, running_background
 from debusine.server.beat import announced, keep_beating
+from debusine.server.keys import UPLOADS
 from debusine.server.listening import bind, serving, url_of
 from debusine.services import notification_methods, workspaces
 from debusine.services.configured_stores import close_all, configure, open_stores
@@ -97,7 +98,7 @@ async def serve(settings: Settings, bound: socket.socket) -> None:
         server = await stack.enter_async_context(announced(database, alone=settings.database is None))
         background = await stack.enter_async_context(running_background())
         app = make_app(settings, database, stores, tasks, policy, server, background, methods)
-        await stack.enter_async_context(administered(settings, database, methods))
+        await stack.enter_async_context(administered(settings, app[UPLOADS], methods))
         await stack.enter_async_context(serving(app, bound, settings.limits))
         background.start("beat", keep_beating(database, server))
         spare_what_stays()

@@ -15,6 +15,12 @@ def _positive(_instance: object, attribute: "Attribute[Any]", value: float) -> N
         raise ValueError(message)
 
 
+def _not_negative(_instance: object, attribute: "Attribute[Any]", value: float) -> None:
+    if value < 0:
+        message = f"{attribute.name} must not be less than 0"
+        raise ValueError(message)
+
+
 def _at_most(most: int) -> Callable[[object, "Attribute[Any]", float], None]:
     def check(_instance: object, attribute: "Attribute[Any]", value: float) -> None:
         if value > most:
@@ -62,6 +68,8 @@ class Limits:
     open_uploads: int = field(default=10_000, validator=_positive)
     #: After the last byte of an unfinished upload; then it is forgotten.
     upload_idle: float = field(default=86_400.0, validator=_positive)
+    #: That an object stays when another store has got its file: who has begun to read it may go on so long.
+    copy_removal: float = field(default=900.0, validator=_not_negative)
     #: Unknown keys and wrong passwords from one address in a minute.
     bad_credentials: int = field(default=20, validator=_positive)
     #: Headers of one request.

@@ -55,6 +55,10 @@ class FileInStoreRepository(Repository[FileInStore]):
         """Some of the copies in a store, by their ids, from the first one after ``after`` on."""
         return self._with_files(_IN_STORE, {"store": store, "after": after, "most": limit})
 
+    def latest(self, store: int, *, limit: int) -> list[tuple[FileInStore, File]]:
+        """The copies that a store got last."""
+        return self._with_files(_LATEST, {"store": store, "most": limit})
+
     def unread_since(self, store: int, moment: datetime, *, limit: int) -> list[tuple[FileInStore, File]]:
         """Some of the copies in a store that nobody has read again since a moment, the longest unread first."""
         return self._with_files(_UNREAD, {"store": store, "moment": moment, "most": limit})
@@ -63,6 +67,10 @@ class FileInStoreRepository(Repository[FileInStore]):
         """Some of the files that other stores keep and this one does not, by their ids, from the one after on."""
         values = {"store": store, "after": after, "most": limit}
         return [_file(row) for row in self.connection.execute(_LACKING, values)]
+
+    def remove(self, copy: FileInStore) -> bool:
+        """Let a row go; False: it is gone, or another one of the same store has taken its place."""
+        return self.connection.execute(_REMOVE, {"wanted": copy.id}).rowcount == 1
 
     def mark_verified(self, copy: int, at: datetime) -> bool:
         """Note that the bytes were read and are right; False: the copy is gone."""
@@ -96,6 +104,13 @@ class SetAsideCopyRepository(Repository[SetAsideCopy]):
         condition = self.table.c.remove_at.is_(None)
         statement = self._select().where(condition).order_by(self.table.c.id)
         return self._all(statement if store is None else statement.where(self.table.c.store == store))
+
+    def count(self, store: int) -> tuple[int, int]:
+        """How many in a store wait to be removed, and how many for the operator."""
+        going = self.table.c.remove_at.is_not(None)
+        statement = sa.select(sa.func.count().filter(going), sa.func.count().filter(sa.not_(going)))
+        row = self.connection.execute(statement.where(self.table.c.store == store)).one()
+        return int(row[0]), int(row[1])
 
     def _of(self, row: Any) -> SetAsideCopy:
         return SetAsideCopy(**{column.name: getattr(row, column.name) for column in self.columns})
@@ -131,6 +146,7 @@ _COPY_WITH_FILE = (
     .limit(sa.bindparam("most"))
 )
 _IN_STORE = _COPY_WITH_FILE.where(_copies.c.id > sa.bindparam("after")).order_by(_copies.c.id)
+_LATEST = _COPY_WITH_FILE.order_by(_copies.c.verified_at.desc())
 _UNREAD = _COPY_WITH_FILE.where(_copies.c.verified_at < sa.bindparam("moment")).order_by(_copies.c.verified_at)
 _LACKING = (
     sa.select(_files.c.id.label("file"), *_CONTENT)
@@ -144,6 +160,7 @@ _LACKING = (
     .limit(sa.bindparam("most"))
 )
 _MARK_VERIFIED = sa.update(_copies).where(_copies.c.id == sa.bindparam("wanted")).values(verified_at=sa.bindparam("at"))
+_REMOVE = sa.delete(_copies).where(_copies.c.id == sa.bindparam("wanted"))
 _CONTENTS = (
     sa.select(_copies.c.store, sa.func.count().label("files"), sa.func.sum(_files.c.size).label("size"))
     .join(_files, _files.c.id == _copies.c.file)

@@ -30,7 +30,8 @@ class FileStoreRepository(Repository[FileStore]):
         return self._all(sa.select(self.table).order_by(self.table.c.name))
 
     def holds_files(self, store: int) -> bool:
-        """Whether anything is kept in a store."""
-        copies = tables.files_in_stores
-        statement = sa.select(copies.c.id).where(copies.c.store == store).limit(1)
-        return self.connection.execute(statement).first() is not None
+        """Whether anything is kept in a store: copies, what is set aside, what has begun to come."""
+        return any(
+            self.connection.execute(sa.select(table.c.id).where(table.c.store == store).limit(1)).first() is not None
+            for table in (tables.files_in_stores, tables.set_aside_copies, tables.parted_uploads)
+        )

@@ -69,6 +69,10 @@ class FileInArtifactRepository(Repository[FileInArtifact]):
         """Say that a store keeps the bytes; False: the artifact is gone."""
         return self.connection.execute(_MARK_COMPLETE, {"place": id_}).rowcount == 1
 
+    def mark_incomplete(self, file: int) -> int:
+        """Say that no store keeps the bytes of a file any more; returns in how many artifacts it was complete."""
+        return self.connection.execute(_MARK_INCOMPLETE, {"wanted": file}).rowcount
+
     def incomplete(self, artifacts: Collection[int]) -> set[int]:
         """Those of these artifacts of which bytes are missing."""
         artifact, found = self.table.c.artifact, set[int]()
@@ -233,6 +237,10 @@ _LISTED = (
 _AT_PATH = _WITH_FILE.where(_places.c.artifact == sa.bindparam("artifact"), _places.c.path == sa.bindparam("path"))
 
 _MARK_COMPLETE = sa.update(_places).where(_places.c.id == sa.bindparam("place")).values(complete=True)
+
+_MARK_INCOMPLETE = (
+    sa.update(_places).where(_places.c.file == sa.bindparam("wanted"), _places.c.complete).values(complete=False)
+)
 
 _ARTIFACT_FIELDS = tuple(column.name for column in ArtifactRepository.columns)
 _UPLOAD_TARGET = (

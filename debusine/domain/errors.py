@@ -65,6 +65,9 @@ class TooMany(DebusineError):
 class Unavailable(DebusineError):
     """A part of the farm does not answer just now; trying again later helps (503)."""
 
+    #: Seconds after which trying again may help; None: nobody knows.
+    retry_after: int | None = None
+
 
 class StorageFull(DebusineError):
     """There is no space left to keep what was sent (507)."""

@@ -33,6 +33,16 @@ class Workspace:
         others = tuple(other for other in self.file_stores if other != store)
         return evolve(self, default_file_store=store, other_file_stores=others)
 
+    def with_other_store(self, store: int) -> "Workspace":
+        """Its files may be in one store more."""
+        if store in self.file_stores:
+            return self
+        return evolve(self, other_file_stores=tuple(sorted((*self.other_file_stores, store))))
+
+    def without_other_store(self, store: int) -> "Workspace":
+        """Its files are not looked for in a store any more; the default one stays."""
+        return evolve(self, other_file_stores=tuple(other for other in self.other_file_stores if other != store))
+
 
 class WorkspaceNotFound(NotFound):
     """There is no workspace of this name, or not for this subject."""

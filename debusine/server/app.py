@@ -41,6 +41,7 @@ from debusine.server.sightings import writing_sightings
 from debusine.server.sockets.completions import announcing_completions, close_watching_sockets
 from debusine.server.sockets.workers import close_worker_sockets, holding_worker_sockets
 from debusine.server.stalls import watching_stalls
+from debusine.server.store_keeping import keeping_stores
 from debusine.server.throttle import THROTTLE, Throttle
 from debusine.server.traffic import Traffic
 from debusine.services.file_stores import FileStores
@@ -82,7 +83,14 @@ def make_app(
     app.on_startup.append(_prepare_uploads)
     app.cleanup_ctx.extend([writing_sightings, watching_admissions, watching_stalls])
     app.cleanup_ctx.extend(
-        [assigning_work, maintaining, holding_worker_sockets, announcing_completions, sending_notifications]
+        [
+            assigning_work,
+            maintaining,
+            keeping_stores,
+            holding_worker_sockets,
+            announcing_completions,
+            sending_notifications,
+        ]
     )
     app.on_shutdown.extend([close_worker_sockets, close_watching_sockets, stop_sending])
     app.on_response_prepare.append(show_request_id)

@@ -130,7 +130,7 @@ async def _subject(request: web.Request, key: str) -> Subject:
 def _problem(error: DebusineError) -> web.Response:
     status = next((status for kind, status in STATUSES if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
     extra = {"Retry-After": RETRY_AFTER[status]} if status in RETRY_AFTER else {}
-    if isinstance(error, TooManyUnknownKeys):
+    if isinstance(error, TooManyUnknownKeys | errors.Unavailable) and error.retry_after is not None:
         extra["Retry-After"] = str(error.retry_after)
     if isinstance(error, RangeNotSatisfiable):
         extra["Content-Range"] = f"bytes */{error.size}"

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from attrs import field, frozen, validators
+from attrs import Factory, field, frozen, validators
 
 from debusine.converter.structure import structure, unstructure
 from debusine.db.unit_of_work import UnitOfWork
@@ -85,6 +85,9 @@ class WorkspaceSet:
     name: str
     public: bool | None = None
     store: str | None = None
+    #: Other stores that its files may be in, and that they may not be in any more.
+    add_stores: list[str] = Factory(list)
+    drop_stores: list[str] = Factory(list)
 
 
 @frozen(kw_only=True)
@@ -171,7 +174,14 @@ def create_workspace(uow: UnitOfWork, arguments: WorkspaceCreate) -> WorkspaceRo
 
 def set_workspace(uow: UnitOfWork, arguments: WorkspaceSet) -> WorkspaceRow:
     """Change a workspace."""
-    changed = workspaces.change(uow, arguments.name, public=arguments.public, store=arguments.store)
+    changed = workspaces.change(
+        uow,
+        arguments.name,
+        public=arguments.public,
+        store=arguments.store,
+        add=arguments.add_stores,
+        drop=arguments.drop_stores,
+    )
     return _workspace_row(changed, _store_names(uow))
 
 

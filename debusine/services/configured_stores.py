@@ -17,7 +17,9 @@ from debusine.domain.stores import StorePolicies
 from debusine.plugin import FileStoreBackend
 from debusine.plugin.options import structure_options, without_secrets
 from debusine.plugin.registry import Registry
+from debusine.services import workspaces
 from debusine.services.file_stores import FileStores
+from debusine.services.store_checks import check_holdings
 
 logger = logging.getLogger(__name__)
 
@@ -115,6 +117,8 @@ async def open_stores(configured: Configured, database: Database) -> FileStores:
     stores = FileStores(rows, built, policies)
     for name, reason in broken.items():
         stores.health_of(rows[name].id).start_broken(reason)
+    await _notice_lost_places(stores, database)
+    await database.write(let_workspaces_follow, stores)
     return stores
 
 
@@ -152,6 +156,24 @@ def record(uow: UnitOfWork, configured: Configured) -> dict[str, FileStore]:
     return {name: _record_one(uow, name, store, known.get(name)) for name, store in configured.items()}
 
 
+def let_workspaces_follow(uow: UnitOfWork, stores: FileStores) -> None:
+    """Give every workspace the stores to which its files may move."""
+    for each in stores.opened():
+        if each.policies.drain or each.policies.soft_max_size is not None:
+            for receiver in stores.receivers(0, of=each.row.id):
+                workspaces.reach(uow, having=each.row.id, also=receiver)
+
+
+async def _notice_lost_places(stores: FileStores, database: Database) -> None:
+    """Rely on no store that has none of the files which it got last: another disk is mounted there, or none."""
+    for each in stores.opened():
+        if each.health.prepared:
+            try:
+                await check_holdings(database, each)
+            except Unavailable as error:
+                each.health.start_broken(error)
+
+
 def _bind(name: str, backend: FileStoreBackend[Any], built: Mapping[str, FileStoreBackend[Any]]) -> None:
     try:
         backend.bind(built)
@@ -169,8 +191,6 @@ async def _prepare(built: Mapping[str, FileStoreBackend[Any]]) -> dict[str, Debu
             broken[name] = error
     if len(broken) == len(built):
         raise NoStoreWorks({name: str(reason) for name, reason in broken.items()})
-    for name, reason in broken.items():
-        logger.error("stores.%s: %s", name, reason)
     return broken
 
 

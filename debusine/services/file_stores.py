@@ -111,13 +111,13 @@ class FileStores(Mapping[str, FileStoreBackend[Any]]):
         stores = [store for store in workspace.file_stores if store in self._opened]
         return tuple(sorted((store for store in stores if self._takes(store, size)), key=self._reluctance))
 
-    def receivers(self, size: int, *, of: int, to: str | None) -> tuple[int, ...]:
-        """The stores to which a file may move from a store; ``to`` names the only one that is wanted."""
-        named = [each.row.id for each in self._opened.values() if to in {None, each.row.name}]
-        fit = (
-            store for store in named if store != of and self.policies_of(store).takes_files and self.fits(store, size)
+    def receivers(self, size: int, *, of: int) -> tuple[int, ...]:
+        """The stores to which a file may move from a store, the best one first."""
+        wanted = self.policies_of(of).drain_to
+        named = [each.row.id for each in self._opened.values() if wanted in {None, each.row.name}]
+        return tuple(
+            sorted((store for store in named if store != of and self._takes(store, size)), key=self._reluctance)
         )
-        return tuple(sorted(fit, key=self._reluctance))
 
     def fits(self, store: int, size: int) -> bool:
         """Whether so many bytes more would not be too many."""

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+#: The type of an answer that tells, line by line, how far something is, and at last what came of it.
+LINES = "application/x-ndjson"
+
 #: A socket's name has at most 107 bytes on Linux.
 LONGEST = 100
 

@@ -27,7 +27,6 @@ class StorePaused(Unavailable):
 
     def __init__(self, name: str, state: str, seconds: float) -> None:
         super().__init__(f"The store {name} does not work just now", detail=state)
-        #: Seconds until it is tried again.
         self.retry_after = max(1, round(seconds))
 
 
@@ -87,7 +86,7 @@ class StoreHealth:
         self.prepared = False
         self._failures = PATIENCE
         self._paused_until = self.clock() + LONGEST_PAUSE
-        self.state = str(error)
+        self._note(str(error))
 
     def recover(self) -> None:
         """The store has done what it was asked for."""

@@ -28,6 +28,15 @@ class InvalidName(Invalid):
         super().__init__(f"{name!r} cannot be the name of a {what}: use letters, digits and any of + . _ -")
 
 
+class StillDefault(Conflict):
+    """The store to which a workspace's new files go cannot be taken from it."""
+
+    def __init__(self, workspace: str, store: str) -> None:
+        super().__init__(
+            f"New files of the workspace {workspace!r} go to the store {store!r}; name another one for them first"
+        )
+
+
 class UnknownStore(NotFound):
     """No file store has this name."""
 
@@ -62,14 +71,57 @@ def create_with_name(uow: UnitOfWork, name: str, *, public: bool = False, store:
     return uow.workspaces.insert(name=name, public=public, default_expiration_delay=None, default_file_store=chosen.id)
 
 
-def change(uow: UnitOfWork, name: str, *, public: bool | None = None, store: str | None = None) -> Workspace:
-    """Change who may read a workspace, or where its new files go; the store of the old ones stays in reach."""
+def change(
+    uow: UnitOfWork,
+    name: str,
+    *,
+    public: bool | None = None,
+    store: str | None = None,
+    add: Sequence[str] = (),
+    drop: Sequence[str] = (),
+) -> Workspace:
+    """Change who may read a workspace, where its new files go, or which other stores its files may be in.
+
+    The store of the old files stays in reach until it is dropped.
+    """
     workspace = _get(uow, name)
     changed = workspace if public is None else evolve(workspace, public=public)
     if store is not None:
         changed = changed.with_default_store(_store(uow, store).id)
+    for other in add:
+        changed = changed.with_other_store(_store(uow, other).id)
+    for other in drop:
+        changed = _without(changed, _store(uow, other))
     uow.workspaces.save(changed, expecting=workspace)
     return changed
+
+
+def _without(workspace: Workspace, store: FileStore) -> Workspace:
+    if store.id == workspace.default_file_store:
+        raise StillDefault(workspace.name, store.name)
+    return workspace.without_other_store(store.id)
+
+
+def reach(uow: UnitOfWork, *, having: int, also: int) -> None:
+    """Let every workspace that has a store use another one, too."""
+    for workspace in uow.workspaces.all():
+        if having in workspace.file_stores and also not in workspace.file_stores:
+            uow.workspaces.save(workspace.with_other_store(also), expecting=workspace)
+
+
+def leave(uow: UnitOfWork, *, store: int, for_: int) -> None:
+    """Let every workspace that has its new files in a store have them in another; the old one stays in reach."""
+    for workspace in uow.workspaces.all():
+        if workspace.default_file_store == store:
+            uow.workspaces.save(workspace.with_default_store(for_), expecting=workspace)
+        elif store in workspace.file_stores:
+            uow.workspaces.save(workspace.with_other_store(for_), expecting=workspace)
+
+
+def forget_store(uow: UnitOfWork, store: int) -> None:
+    """Take a store out of the reach of all workspaces of which it is not the default one."""
+    for workspace in uow.workspaces.all():
+        uow.workspaces.save(workspace.without_other_store(store), expecting=workspace)
 
 
 def check_name(what: str, name: str) -> None:
