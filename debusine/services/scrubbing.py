@@ -36,8 +36,11 @@ async def scrub(
     depot: Depot, store: int, *, before: datetime, budget: int | None = None
 ) -> AsyncGenerator[Scrubbed, None]:
     """Read again what nobody has read since a moment, the longest unread first, until so many bytes are read."""
-    left = budget
+    left, known = budget, set[int]()
     while batch := await depot.database.read(lambda uow: uow.stored_files.unread_since(store, before, limit=BATCH)):
+        if known.issuperset(copy.id for copy, _ in batch):
+            return  # read, and still old: the clocks of two servers differ
+        known = {copy.id for copy, _ in batch}
         for copy, file in batch:
             if left is not None and left <= 0:
                 return

@@ -13,7 +13,6 @@ from debusine.domain.errors import Conflict, DebusineError, NotFound
 from debusine.domain.files import SetAsideCopy
 from debusine.domain.rights import Action
 from debusine.domain.stores import StoreContents, StorePolicies
-from debusine.domain.times import now
 from debusine.plugin import FileMissing, Grade, StoreData
 from debusine.services import moving, scrubbing, store_checks, workspaces
 from debusine.services.file_stores import FileStores, Opened
@@ -332,7 +331,8 @@ async def _scrub_one(depot: Depot, each: Opened, budget: int | None, most: int, 
     read, size, damaged, replaced, lost = 0, 0, 0, 0, 0
     failure = None
     try:
-        async for found in scrubbing.scrub(depot, each.row.id, before=now(), budget=budget):
+        before = await depot.database.read(lambda uow: uow.now)
+        async for found in scrubbing.scrub(depot, each.row.id, before=before, budget=budget):
             read, size = read + 1, size + found.file.size
             damaged += found.reason is not None
             replaced += found.replaced

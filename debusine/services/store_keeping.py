@@ -11,7 +11,6 @@ from attrs import define, field
 from debusine.domain.errors import ConfigurationError, DebusineError, Unavailable
 from debusine.domain.files import File
 from debusine.domain.stores import StoreContents
-from debusine.domain.times import now
 from debusine.plugin import StoreData
 from debusine.services import moving, scrubbing
 from debusine.services.copying import give
@@ -119,7 +118,8 @@ class Keeper:
         credit = self._credit(each)
         if credit <= 0:
             return
-        found = scrubbing.scrub(self.depot, each.row.id, before=now() - READ_AGAIN, budget=int(credit))
+        before = await self.depot.database.read(lambda uow: uow.now - READ_AGAIN)
+        found = scrubbing.scrub(self.depot, each.row.id, before=before, budget=int(credit))
         ended = self.clock() + SHARE
         async with aclosing(found) as copies:
             async for copy in copies:
