@@ -3,7 +3,7 @@
 from debusine.testing.file_stores import FileStoreConformance
 from debusine.testing.lookups import MemoryLookups
 from debusine.testing.memory_method import MemoryNotificationMethod
-from debusine.testing.memory_store import MemoryFileStore
+from debusine.testing.memory_store import Memory, MemoryFileStore, MemoryOptions
 from debusine.testing.notification_methods import NotificationMethodConformance
 from debusine.testing.plugins import FakeDistribution, FakeEntryPoint, entry_point, plugin_manager
 from debusine.testing.scheduler_policies import SchedulerPolicyConformance
@@ -16,9 +16,11 @@ __all__ = [
     "FakeEntryPoint",
     "FakeTaskContext",
     "FileStoreConformance",
+    "Memory",
     "MemoryFileStore",
     "MemoryLookups",
     "MemoryNotificationMethod",
+    "MemoryOptions",
     "NotificationMethodConformance",
     "SchedulerPolicyConformance",
     "Source",
