@@ -1,6 +1,7 @@
 """The suite itself: it passes a right backend, and each broken one fails the test that names its fault."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -213,6 +214,19 @@ class LeakingDescriptors(MemoryFileStore):
             stream.close()
 
 
+class LeakingThreads(MemoryFileStore):
+    def __init__(self) -> None:
+        super().__init__()
+        self.end = threading.Event()
+
+    async def store(self, file: File, source: Path) -> StoreData:
+        threading.Thread(target=self.end.wait, daemon=True).start()
+        return await super().store(file, source)
+
+    def __del__(self) -> None:
+        self.end.set()
+
+
 class ClosableOnce(MemoryFileStore):
     closed = False
 
@@ -336,6 +350,7 @@ FAULTS: list[tuple[Callable[[], MemoryFileStore], str, str]] = [
     (TrustingItsNotes, "verify_finds_a_changed_byte", "find a changed byte"),
     (WrongPath, "a_local_path_leads_to_the_bytes", "which has other bytes"),
     (BadUrl, "a_download_url_gives_the_bytes_and_the_headers", "must give a URL"),
+    (LeakingThreads, "file_descriptors_and_threads_do_not_leak", "threads stay alive"),
     (NamedBySources, "a_name_that_a_user_chose_is_nowhere_in_the_store", "the source's name is in"),
     (ListsWhatChanges, "a_listing_goes_on_while_objects_come_and_go", "must go on while objects come and go"),
     (ListsAgain, "a_listing_goes_on_while_objects_come_and_go", "must list once what is there all the time"),
