@@ -58,18 +58,6 @@ class TestInFrontOfMemory(FileStoreConformance):
         self.behind.delay = 0
 
 
-class TestInFrontOfMemoryWithoutRoom(TestInFrontOfMemory):
-    """Every copy but the smallest is one too many."""
-
-    @pytest.fixture
-    async def backend(self, tmp_path: Path) -> AsyncIterator[CacheFileStore]:
-        self.behind = MemoryFileStore(MemoryOptions(takes_content=True, takes_parts=True))
-        cache = CacheFileStore.in_front_of(self.behind, options(tmp_path, max_bytes=1100))
-        await cache.prepare()
-        yield cache
-        await cache.aclose()
-
-
 class TestInFrontOfAnUnusableDirectory(TestInFrontOfMemory):
     """The disk of the cache has failed."""
 
