@@ -36,6 +36,13 @@ apidoc_modules = [
         "module_first": True,
     },
     {
+        "path": "../plugins/filestore_cache/debusine_filestore_cache",
+        "destination": "reference/api/filestore_cache",
+        "automodule_options": {"members", "show-inheritance"},
+        "separate_modules": False,
+        "module_first": True,
+    },
+    {
         "path": "../plugins/filestore_local/debusine_filestore_local",
         "destination": "reference/api/filestore_local",
         "automodule_options": {"members", "show-inheritance"},

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator,
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from attrs import Factory, field, frozen
 
@@ -61,7 +61,7 @@ class MemoryFileStore(FileStoreBackend[MemoryOptions]):
 
     name = "memory"
     Options = MemoryOptions
-    place = ()
+    place: ClassVar[Collection[str] | None] = ()
     #: Small, so that small files have several parts.
     smallest_part = 1000
     largest_part = 1 << 30
@@ -79,6 +79,8 @@ class MemoryFileStore(FileStoreBackend[MemoryOptions]):
         self.failures: dict[str, Exception] = {}
         #: What a method waits for before it does anything, by its name; "chunk" as above.
         self.gates: dict[str, asyncio.Event] = {}
+        #: Seconds that every method takes before it does anything.
+        self.delay = 0.0
 
     @property
     def objects(self) -> dict[str, tuple[bytes, StoredObject]]:
@@ -180,6 +182,10 @@ class MemoryFileStore(FileStoreBackend[MemoryOptions]):
             yield StoredEntry(data={"key": key}, size=found.size, modified=found.modified)
 
     async def _called(self, method: str) -> None:
+        await asyncio.sleep(self.delay)
+        await self._may_go_on(method)
+
+    async def _may_go_on(self, method: str) -> None:
         if method in self.gates:
             await self.gates[method].wait()
         self._may_fail(method)
@@ -213,7 +219,7 @@ class MemoryFileStore(FileStoreBackend[MemoryOptions]):
 
     async def _chunks(self, content: bytes) -> AsyncGenerator[bytes, None]:
         for start in range(0, len(content), self.chunk):
-            await self._called("chunk")
+            await self._may_go_on("chunk")
             yield content[start : start + self.chunk]
 
 

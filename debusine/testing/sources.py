@@ -27,7 +27,11 @@ class Sources:
 
     def of(self, content: bytes) -> Source:
         """A file with this content."""
-        path = self.directory / f"source-{next(self._numbers)}"
+        return self.named(f"source-{next(self._numbers)}", content)
+
+    def named(self, name: str, content: bytes) -> Source:
+        """A file with this content under a name."""
+        path = self.directory / name
         path.write_bytes(content)
         return Source(File.from_local_path(path), path, content)
 

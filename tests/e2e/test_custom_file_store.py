@@ -1,6 +1,7 @@
 """A stranger's file store: the package of the how-to page keeps the files of a real server."""
 
 import hashlib
+import hmac
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,9 @@ class Shelf:
         self.shelf = directory / "srv-shelf"
         self.configuration = directory / "debusine.toml"
         page = (directory / "package/debusine.toml").read_text()
+        self.key = directory / "shelf.key"
+        self.key.write_text("of this shelf\n")
+        page = page.replace("/etc/debusine/shelf.key", str(self.key))
         self.configuration.write_text(page.replace("/srv/shelf", str(self.shelf)))
         self.options = ["--config", str(self.configuration), "--data-dir", str(directory / "data")]
 
@@ -82,8 +86,8 @@ def test_files_go_up_into_the_store_and_come_down_again(farm: Shelf, tmp_path: P
     farm.client("download-artifact", str(made["artifact_id"]), "--target-directory", str(target))
 
     assert (target / "source.bin").read_bytes() == CONTENT
-    kept = list(farm.shelf.iterdir())
-    assert [path.name.partition("-")[0] for path in kept] == [hashlib.sha256(CONTENT).hexdigest()]
+    label = hmac.digest(b"of this shelf", hashlib.sha256(CONTENT).digest(), "sha256").hex()
+    assert [path.name.partition("-")[0] for path in farm.shelf.iterdir()] == [label]
 
 
 def test_the_operator_sees_the_plugin(farm: Shelf) -> None:

@@ -68,6 +68,7 @@ def test_the_reference_names_what_is_built_in(kind: Kind) -> None:
     ("suite", "used"),
     [
         ("FileStoreConformance", "plugins/filestore_local/tests/test_conformance.py"),
+        ("FileStoreConformance", "plugins/filestore_cache/tests/test_cache_conformance.py"),
         ("NotificationMethodConformance", "plugins/notify_email/tests/test_email_conformance.py"),
         ("SchedulerPolicyConformance", "tests/scheduler/test_fifo.py"),
         ("TaskConformance", "tests/tasks/test_conformance.py"),

@@ -1,6 +1,7 @@
 """The suite itself: it passes a right backend, and each broken one fails the test that names its fault."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -11,19 +12,20 @@ import pytest
 from attrs import evolve
 
 from debusine.plugin import Digest, File, StoreData, StoredEntry, StoredObject, in_thread
-from debusine.testing import FileStoreConformance, MemoryFileStore, Source, Sources
+from debusine.testing import MemoryFileStore, MemoryOptions, Sources
+from tests.testing.memory_conformance import MemoryConformance, require_failure
 
 
-class TestMemoryFileStore(FileStoreConformance):
-    persistent = False
-
+class TestMemoryFileStore(MemoryConformance):
     @pytest.fixture
     def backend(self) -> MemoryFileStore:
         return MemoryFileStore()
 
-    async def corrupt(self, backend: Any, source: Source, data: StoreData) -> None:
-        content, found = backend.objects[data["key"]]
-        backend.objects[data["key"]] = (b"\0" + content[1:], found)
+
+class TestMemoryFileStoreWithAll(MemoryConformance):
+    @pytest.fixture
+    def backend(self) -> MemoryFileStore:
+        return MemoryFileStore(MemoryOptions(takes_content=True, takes_parts=True))
 
 
 class OneObjectForOneContent(MemoryFileStore):
@@ -212,6 +214,19 @@ class LeakingDescriptors(MemoryFileStore):
             stream.close()
 
 
+class LeakingThreads(MemoryFileStore):
+    def __init__(self) -> None:
+        super().__init__()
+        self.end = threading.Event()
+
+    async def store(self, file: File, source: Path) -> StoreData:
+        threading.Thread(target=self.end.wait, daemon=True).start()
+        return await super().store(file, source)
+
+    def __del__(self) -> None:
+        self.end.set()
+
+
 class ClosableOnce(MemoryFileStore):
     closed = False
 
@@ -250,6 +265,65 @@ class BadUrl(MemoryFileStore):
         return f"file:///{content_type}"
 
 
+class NamedBySources(MemoryFileStore):
+    async def store(self, file: File, source: Path) -> StoreData:
+        data = await super().store(file, source)
+        key = f"{data['key']}-{source.name}"
+        self.objects[key] = self.objects.pop(data["key"])
+        return {"key": key}
+
+
+class ListsWhatChanges(MemoryFileStore):
+    async def entries(self) -> AsyncIterator[StoredEntry]:
+        for key, (_, found) in self.objects.items():
+            yield StoredEntry(data={"key": key}, size=found.size, modified=found.modified)
+
+
+class ListsAgain(MemoryFileStore):
+    """Starts its listing anew when something has changed meanwhile."""
+
+    async def entries(self) -> AsyncIterator[StoredEntry]:
+        before = list(self.objects)
+        async for entry in super().entries():
+            yield entry
+        if list(self.objects) != before:
+            async for entry in super().entries():
+                yield entry
+
+
+class MovingForAll(MemoryFileStore):
+    """Its readers share one place in the object, as those of one file that is open do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.places: dict[str, int] = {}
+
+    @asynccontextmanager
+    async def open(
+        self, file: File, data: StoreData, start: int = 0, length: int | None = None
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        async def chunks() -> AsyncIterator[bytes]:
+            while block := content[(place := self.places.setdefault(data["key"], start)) :][: self.chunk]:
+                self.places[data["key"]] = place + len(block)
+                await asyncio.sleep(0)
+                yield block
+            del self.places[data["key"]]
+
+        content, _ = self._found(data)
+        yield chunks()
+
+
+class LeakingMemory(MemoryFileStore):
+    def __init__(self) -> None:
+        super().__init__()
+        self.leaked: list[bytes] = []
+
+    async def store(self, file: File, source: Path) -> StoreData:
+        data = await super().store(file, source)
+        self.leaked.append(self.objects[data["key"]][0])
+        return data
+
+
 class WrongPath(MemoryFileStore):
     def local_path(self, file: File, data: StoreData) -> Path | None:
         return Path("/dev/null")
@@ -275,7 +349,13 @@ FAULTS: list[tuple[Callable[[], MemoryFileStore], str, str]] = [
     (EndsInSilence, "a_removal_during_the_reading_is_not_told_by_missing_bytes", "all the bytes or an error"),
     (TrustingItsNotes, "verify_finds_a_changed_byte", "find a changed byte"),
     (WrongPath, "a_local_path_leads_to_the_bytes", "which has other bytes"),
-    (BadUrl, "a_download_url_is_a_url_or_none", "must give a URL"),
+    (BadUrl, "a_download_url_gives_the_bytes_and_the_headers", "must give a URL"),
+    (LeakingThreads, "file_descriptors_and_threads_do_not_leak", "threads stay alive"),
+    (NamedBySources, "a_name_that_a_user_chose_is_nowhere_in_the_store", "the source's name is in"),
+    (ListsWhatChanges, "a_listing_goes_on_while_objects_come_and_go", "must go on while objects come and go"),
+    (ListsAgain, "a_listing_goes_on_while_objects_come_and_go", "must list once what is there all the time"),
+    (MovingForAll, "a_reading_that_is_cancelled_disturbs_nobody", "must be read as before"),
+    (LeakingMemory, "memory_does_not_leak", "MiB of memory stay in use"),
     (ForgivingRemoval, "an_object_that_was_removed_is_missing", "remove() must raise FileMissing"),
     (ForeignErrors, "an_object_that_was_removed_is_missing", "stat() must raise FileMissing .* not KeyError"),
     (LateToMiss, "a_missing_object_is_noticed_on_entering_open", "entering open() must raise FileMissing"),
@@ -289,33 +369,24 @@ FAULTS: list[tuple[Callable[[], MemoryFileStore], str, str]] = [
 ]
 
 
-@pytest.fixture
-def sources(tmp_path: Path) -> Sources:
-    return Sources(tmp_path)
-
-
 @pytest.mark.parametrize(("broken", "test", "sentence"), FAULTS, ids=lambda value: getattr(value, "__name__", None))
 async def test_a_broken_backend_fails_with_a_sentence(
     sources: Sources, broken: Callable[[], MemoryFileStore], test: str, sentence: str
 ) -> None:
-    suite = TestMemoryFileStore()
-    suite.patience = 0.1
-
-    with pytest.raises(pytest.fail.Exception, match=sentence.replace("(", r"\(").replace(")", r"\)")):
-        await getattr(suite, f"test_{test}")(broken(), sources)
+    await require_failure(broken(), test, sentence, sources=sources)
 
 
 @pytest.mark.parametrize("broken", [LengthIsAnEnd, OneByteTooMany])
 async def test_a_backend_that_mistakes_a_length_fails(sources: Sources, broken: Callable[[], MemoryFileStore]) -> None:
-    with pytest.raises(pytest.fail.Exception, match=r"must give 1 bytes, not"):
-        await TestMemoryFileStore().test_a_range_is_read(broken(), sources, 1, 1)
+    sentence = "must give 1 bytes, not"
+    await require_failure(broken(), "a_range_is_read", sentence, sources=sources, start=1, length=1)
 
 
 async def test_a_backend_that_cannot_be_closed_twice_fails(sources: Sources) -> None:
-    with pytest.raises(pytest.fail.Exception, match=r"must do nothing the second time, not raise .*closed already"):
-        await TestMemoryFileStore().test_it_can_be_closed_twice(ClosableOnce(), sources)
+    sentence = "must do nothing the second time, not raise .*closed already"
+    await require_failure(ClosableOnce(), "it_can_be_closed_twice", sentence, sources=sources)
 
 
 async def test_a_backend_that_forgets_its_options_fails() -> None:
-    with pytest.raises(pytest.fail.Exception, match=r"must be an object of NoOptions\.Options"):
-        await TestMemoryFileStore().test_the_class_can_be_offered_by_a_hook(NoOptions())
+    sentence = "must be an object of NoOptions.Options"
+    await require_failure(NoOptions(), "the_class_can_be_offered_by_a_hook", sentence)

@@ -5,9 +5,16 @@ import pickle
 import sys
 from pathlib import Path
 
-import pytest
-
-from debusine.testing.file_stores.suite import MIB, Backend, FileStoreSuite, listed, listed_data, require_soon, stored
+from debusine.testing.file_stores.suite import (
+    MIB,
+    Backend,
+    FileStoreSuite,
+    content,
+    listed,
+    listed_data,
+    require_soon,
+    stored,
+)
 from debusine.testing.requirements import require
 from debusine.testing.sources import Source, Sources
 
@@ -51,14 +58,39 @@ class Interrupting(FileStoreSuite):
         self, backend: Backend, sources: Sources, tmp_path: Path
     ) -> None:
         """All that is listed afterwards is whole."""
-        if not self.persistent:
-            pytest.skip("the class says `persistent = False`: what it stores ends with its process")
+        self.needs_persistence()
         source = sources.of_size(SIZE)
+        pickled = self._pickled(backend, source, tmp_path)
         for kill in range(KILLS):
-            await store_until_killed(picklable(backend, source, tmp_path), after=0.01 * kill)
+            await store_until_killed(pickled, after=0.01 * kill)
         for entry in await listed(backend):
             digest = await backend.verify(source.file, dict(entry.data))
             require(digest == source.file.digest, f"after a kill entries() lists a part of an object: {digest}")
+
+    async def test_a_reading_that_is_cancelled_disturbs_nobody(self, backend: Backend, sources: Sources) -> None:
+        """A client went away in the middle; the next one gets all."""
+        source = sources.of_size(SIZE)
+        data = await stored(backend, source)
+        for moment in (0, 0.001, 0.01):
+            task = asyncio.create_task(content(backend, source, data))
+            await asyncio.sleep(moment)
+            task.cancel()
+            (outcome,) = await asyncio.gather(task, return_exceptions=True)
+            ended = isinstance(outcome, asyncio.CancelledError) or outcome == source.content
+            require(ended, f"a reading that is cancelled must raise CancelledError, not {outcome!r:.100}")
+        got = await content(backend, source, data)
+        require(got == source.content, "after a reading that was cancelled an object must be read as before")
+
+    def _pickled(self, backend: Backend, source: Source, directory: Path) -> Path:
+        """A file from which another process can build the same backend."""
+        path = directory / "backend.pickle"
+        reason = ""
+        try:
+            path.write_bytes(pickle.dumps((self.another(backend), source.file, source.path)))
+        except Exception as error:  # noqa: BLE001 - pickling runs the author's code
+            reason = f"what `another` returns cannot be pickled, so no other process builds this backend: {error}"
+        self.needs("another process", not reason, reason)
+        return path
 
 
 async def seconds_of_storing(backend: Backend, source: Source) -> float:
@@ -89,8 +121,8 @@ import asyncio, pickle, sys
 
 async def main(path):
     with open(path, "rb") as stream:
-        cls, options, file, source = pickle.load(stream)
-    backend = cls(options)
+        another, file, source = pickle.load(stream)
+    backend = another()
     await backend.prepare()
     while True:
         await backend.store(file, source)
@@ -98,16 +130,6 @@ async def main(path):
 
 asyncio.run(main(sys.argv[1]))
 """
-
-
-def picklable(backend: Backend, source: Source, directory: Path) -> Path:
-    """A file from which another process can build the same backend."""
-    path = directory / "backend.pickle"
-    try:
-        path.write_bytes(pickle.dumps((type(backend), backend.options, source.file, source.path)))
-    except Exception as error:  # noqa: BLE001 - pickling runs the author's code
-        pytest.skip(f"another process cannot build this backend, so none can be killed: {error}")
-    return path
 
 
 async def store_until_killed(pickled: Path, *, after: float) -> None:

@@ -1,6 +1,8 @@
 """What must hold when objects are removed, and when they are listed."""
 
-from debusine.plugin.file_store import StoreData
+import pytest
+
+from debusine.plugin import StoreData
 from debusine.testing.file_stores.suite import (
     Backend,
     FileStoreSuite,
@@ -52,6 +54,24 @@ class Removing(FileStoreSuite):
         """Neither it nor what it may have left."""
         await removed(backend, sources)
         require(await listed_data(backend) == [], "entries() must not list an object that was removed")
+
+    async def test_a_listing_goes_on_while_objects_come_and_go(self, backend: Backend, sources: Sources) -> None:
+        """What is there all the time is listed, once; what comes or goes may be."""
+        source = sources.of_size(1000)
+        staying = [await stored(backend, source) for _ in range(4)]
+        going = [await stored(backend, source) for _ in range(4)]
+        entries = backend.entries()
+        try:
+            seen = [dict((await anext(entries)).data)]
+            for data in going:
+                await backend.remove(source.file, data)
+                await stored(backend, source)
+            await stored(backend, source)
+            seen += [dict(entry.data) async for entry in entries]
+        except Exception as error:  # noqa: BLE001 - whatever the author's code raises is told to the author
+            pytest.fail(f"entries() must go on while objects come and go, not raise {error!r}")
+        missed = [data for data in staying if seen.count(data) != 1]
+        require(missed == [], f"entries() must list once what is there all the time; not so with {missed}")
 
     async def test_an_empty_store_lists_nothing(self, backend: Backend) -> None:
         """A new place is empty."""

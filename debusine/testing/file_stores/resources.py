@@ -5,6 +5,7 @@ import gc
 import os
 import threading
 import time
+import tracemalloc
 
 from debusine.plugin import in_thread
 from debusine.testing.blocking import blocking_calls
@@ -32,7 +33,16 @@ BLOCKING = {
     "os.rmdir",
     "os.scandir",
     "os.symlink",
+    "os.truncate",
+    "os.utime",
+    "sqlite3.connect",
+    "subprocess.Popen",
+    "tempfile.mkstemp",
+    "time.sleep",
 }
+
+#: Rounds of use in which something that leaks grows.
+ROUNDS = 5
 
 
 class Resources(FileStoreSuite):
@@ -54,11 +64,27 @@ class Resources(FileStoreSuite):
         for _ in range(3):
             await use_everything(backend, source)
         before = resources()
-        for _ in range(5):
+        for _ in range(ROUNDS):
             await use_everything(backend, source)
-        after = resources()
-        require(after[0] <= before[0], f"{after[0] - before[0]} file descriptors stay open after five rounds of use")
-        require(after[1] <= before[1], f"{after[1] - before[1]} threads stay alive after five rounds of use")
+        descriptors, threads = (now - then for now, then in zip(resources(), before, strict=True))
+        require(descriptors <= 0, f"{descriptors} file descriptors stay open after {ROUNDS} rounds of use")
+        # A pool of the backend's own may still grow by one now and then.
+        require(threads < ROUNDS, f"{threads} threads stay alive after {ROUNDS} rounds of use")
+
+    async def test_memory_does_not_leak(self, backend: Backend, sources: Sources) -> None:
+        """What was removed is in no list, buffer or task any more."""
+        source = sources.of_size(2 * MIB)
+        tracemalloc.start()
+        try:
+            await use_everything(backend, source)
+            before = memory()
+            for _ in range(ROUNDS):
+                await use_everything(backend, source)
+            grown = memory() - before
+        finally:
+            tracemalloc.stop()
+        message = f"{grown / MIB:.1f} MiB of memory stay in use after {ROUNDS} rounds with an object of 2 MiB"
+        require(grown < ROUNDS * source.file.size // 2, message)
 
     async def test_it_can_be_closed_twice(self, backend: Backend, sources: Sources) -> None:
         """Whoever cleans up need not know whether somebody else did."""
@@ -77,9 +103,36 @@ async def use_everything(backend: Backend, source: Source) -> None:
     await backend.stat(source.file, data)
     await backend.verify(source.file, data)
     await listed(backend)
+    await use_the_place(backend)
+    if backend.takes_parts:
+        await use_parts(backend, source)
     await backend.remove(source.file, data)
     for call in (entered(backend, source, data), backend.stat(source.file, data), backend.remove(source.file, data)):
         await asyncio.gather(call, return_exceptions=True)
+
+
+async def use_the_place(backend: Backend) -> None:
+    """What the farm asks of the place itself."""
+    await backend.probe()
+    await backend.tidy([])
+    async for _ in backend.examine():
+        pass
+
+
+async def use_parts(backend: Backend, source: Source) -> None:
+    """One object in one part that is finished and removed, and one that is abandoned."""
+    for finish in (True, False):
+        data = await backend.begin_parts(source.file)
+        part = await backend.store_part(source.file, data, 1, source.path, 0, source.file.size)
+        if finish:
+            await backend.remove(source.file, await backend.finish_parts(source.file, data, [part]))
+        await backend.abandon_parts(source.file, data)
+
+
+def memory() -> int:
+    """Bytes of Python's memory that are in use."""
+    gc.collect()
+    return tracemalloc.get_traced_memory()[0]
 
 
 def resources() -> tuple[int, int]:

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-import pytest
-
 from debusine.plugin import StoreData, in_thread, now
 from debusine.plugin.kinds import FILE_STORE
 from debusine.testing.file_stores.suite import (
@@ -17,7 +15,6 @@ from debusine.testing.file_stores.suite import (
     FileStoreSuite,
     content,
     listed_data,
-    require_success,
     stored,
 )
 from debusine.testing.requirements import require
@@ -25,6 +22,9 @@ from debusine.testing.sources import Source, Sources
 
 #: Clocks of file systems and of servers far away are this much behind ours, at most.
 CLOCKS_DIFFER = timedelta(minutes=5)
+
+#: Part of a file's name.
+CHOSEN = "chosen-by-a-user"
 
 
 class Storing(FileStoreSuite):
@@ -38,11 +38,6 @@ class Storing(FileStoreSuite):
             isinstance(backend.options, type(backend).Options),
             f"backend.options must be an object of {type(backend).__name__}.Options; call super().__init__(options)",
         )
-
-    async def test_a_usable_place_can_be_prepared_twice(self, backend: Backend) -> None:
-        """Every server of a cluster prepares the place, at every start."""
-        await require_success(backend.prepare(), "prepare() must accept a usable place")
-        await require_success(backend.prepare(), "prepare() must accept a place that is prepared already")
 
     async def test_a_file_is_read_back_as_it_was_stored(self, backend: Backend, sources: Sources) -> None:
         """Of several sizes, around those of usual blocks."""
@@ -74,8 +69,7 @@ class Storing(FileStoreSuite):
 
     async def test_content_is_kept_as_a_file_would_be(self, backend: Backend, sources: Sources) -> None:
         """Small files that are in memory become objects like all others, each of its own."""
-        if not backend.takes_content:
-            pytest.skip("the class says `takes_content = False`: small files come through store(), too")
+        self.needs_content(backend)
         source = sources.of_size(10_000)
         first = await in_thread(backend.store_content, source.file, source.content)
         second = await in_thread(backend.store_content, source.file, source.content)
@@ -139,17 +133,23 @@ class Storing(FileStoreSuite):
         else:
             require(False, "store() must raise when the source is not there")
 
+    async def test_a_name_that_a_user_chose_is_nowhere_in_the_store(self, backend: Backend, sources: Sources) -> None:
+        """Names of objects are made by the store: no name makes trouble, and none is told to others."""
+        source = sources.named(f"{CHOSEN} \N{SNOWMAN} .. \n.deb", b"content of a file with a name")
+        data = await stored(backend, source)
+        told = [data, *await listed_data(backend), str(backend.local_path(source.file, data))]
+        require(
+            all(CHOSEN not in json.dumps(one) for one in told),
+            f"store() must make a key of its own, of the hash and a unique part; the source's name is in {told}",
+        )
+
     async def test_another_object_of_the_class_finds_what_was_stored(self, backend: Backend, sources: Sources) -> None:
         """Every process builds its own, and they all are to see the same."""
-        if not self.persistent:
-            pytest.skip("the class says `persistent = False`: what it stores ends with its process")
+        self.needs_persistence()
         source = sources.of_size(1000)
         data = await stored(backend, source)
-        other = type(backend)(backend.options)
-        try:
+        async with self.second(backend) as other:
             got = await content(other, source, data)
-        finally:
-            await other.aclose()
         require(got == source.content, "a second backend with the same options must find what the first one stored")
 
 
