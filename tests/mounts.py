@@ -33,10 +33,15 @@ class Mounts:
 
     def run(self, *command: str | Path, descriptors: Sequence[int] = ()) -> None:
         """Run a program inside, with paths as they are there; ``CannotMount`` when it fails."""
-        entered = ["nsenter", f"--mount=/proc/{self.holder}/ns/mnt", *map(str, command)]
-        ended = subprocess.run(entered, capture_output=True, text=True, check=False, pass_fds=descriptors)
+        ended = subprocess.run(
+            self.entered(*command), capture_output=True, text=True, check=False, pass_fds=descriptors
+        )
         if ended.returncode:
             raise CannotMount(ended.stderr.strip() or f"{command[0]} failed")
+
+    def entered(self, *command: str | Path) -> list[str]:
+        """The command by which a program runs inside."""
+        return ["nsenter", f"--mount=/proc/{self.holder}/ns/mnt", *map(str, command)]
 
     def directory(self) -> Path:
         """A new empty directory."""
