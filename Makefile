@@ -1,7 +1,8 @@
 # Everything here may be run again and again: each target installs what it needs, and nothing twice.
 #
 #   ONCE=1            make demo ends by itself; its exit status says whether every step did what it should
-#   ARGS="-k upload"  what make test hands to pytest; make bench takes --runs N, --json FILE, --against FILE, --plot DIR, NAMES
+#   ARGS="-k upload"  what make test hands to pytest; make bench takes --runs N, --json FILE, --against FILE, --plot DIR, NAMES;
+#                     make faults takes --number N, --cuts N, --seed N, PARTS (kills, store, spool, database)
 #   JOBS=1            make test runs so many tests at a time; else as many as there are processors
 #   MINUTES=10        how long make fuzz goes on
 #   PYTHON=python3.13 another Python than python3
@@ -11,7 +12,7 @@ JOBS = $(shell nproc)
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test fuzz lint docs bench
+.PHONY: help install demo test fuzz faults lint docs bench
 
 help: ## Say what each target does
 	@echo 'debusine: a build and QA farm for Debian packages'
@@ -34,6 +35,10 @@ test: ## Run every test; those that this machine cannot run are skipped with the
 fuzz: ## Send a server what nobody should send, for MINUTES (10), and watch it from inside
 	@scripts/prepare venv
 	@$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),10) $(ARGS)
+
+faults: ## Kill a file store at every system call, and cut the power of disks while they are written; by root, in minutes
+	@scripts/prepare faults venv
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 lint: ## Check the style, the types and the layers
 	@scripts/prepare venv

@@ -1,10 +1,9 @@
 """The file store backend ``local``: a directory of this machine."""
 
 import asyncio
-import getpass
 import hashlib
 import itertools
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterator
 from contextlib import aclosing, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -14,10 +13,10 @@ import attrs
 from attrs import field, frozen
 
 from debusine.plugin import (
-    ConfigurationError,
     Digest,
     File,
     FileStoreBackend,
+    Finding,
     StoreData,
     StoredEntry,
     StoredObject,
@@ -25,11 +24,18 @@ from debusine.plugin import (
     in_thread,
     now,
 )
+from debusine_filestore_local.examination import Examination
 from debusine_filestore_local.filesystem import FileSystem
 from debusine_filestore_local.keys import Key, data_of, key_of, new_key
+from debusine_filestore_local.nesting import overlap
 from debusine_filestore_local.objects import Objects
 from debusine_filestore_local.reader import Reader
-from debusine_filestore_local.translation import errors_of_finding, errors_of_listing, errors_of_storing
+from debusine_filestore_local.translation import (
+    errors_of_finding,
+    errors_of_preparing,
+    errors_of_storing,
+    errors_of_the_place,
+)
 
 #: What has been on its way for longer than this was left behind by a crash.
 ABANDONED = timedelta(days=1)
@@ -64,9 +70,27 @@ class LocalFileStore(FileStoreBackend[LocalOptions]):
         self._filesystem = filesystem or FileSystem()
         self._objects = Objects(options.base_directory, self._filesystem)
 
+    def shares_place_with(self, other: FileStoreBackend[Any]) -> bool:
+        """Whether the directories are one, by whatever names, or one lies in the other."""
+        assert isinstance(other, LocalFileStore)
+        return overlap(self.options.base_directory, other.options.base_directory)
+
     async def prepare(self) -> None:
-        """Make the directory, try to write in it, and sweep what a crash left behind."""
+        """Make the directory, and try to write in it."""
         await in_thread(self._prepare)
+
+    async def probe(self) -> None:
+        """Try to write in the directory; one that is not there stays away."""
+        await in_thread(self._probe)
+
+    async def tidy(self, unfinished: Collection[StoreData]) -> int:
+        """Sweep what a crash left behind."""
+        return await in_thread(self._sweep)
+
+    async def examine(self) -> AsyncIterator[Finding]:
+        """See what the file system does for the store, and who else may do something in it."""
+        for finding in await in_thread(Examination(self._objects).findings):
+            yield finding
 
     async def store(self, file: File, source: Path) -> StoreData:
         """Link or copy the source; its bytes and its name are on the disk when this returns."""
@@ -108,8 +132,7 @@ class LocalFileStore(FileStoreBackend[LocalOptions]):
         return await in_thread(self._stat, key_of(data))
 
     async def entries(self) -> AsyncIterator[StoredEntry]:
-        """List the objects, and sweep what a crash left behind."""
-        await in_thread(self._sweep)
+        """List the objects."""
         walk = self._objects.walk()
         try:
             while batch := await in_thread(self._batch, walk):
@@ -143,16 +166,12 @@ class LocalFileStore(FileStoreBackend[LocalOptions]):
             yield block
 
     def _prepare(self) -> None:
-        base = self.options.base_directory
-        try:
+        with errors_of_preparing(self._objects):
             self._objects.prepare()
-            self._objects.sweep(now() - ABANDONED)
-        except OSError as error:
-            user = getpass.getuser()
-            raise ConfigurationError(
-                f"{base} cannot keep files: {error.strerror}; "
-                f"make a directory that {user} may write to: install -d -o {user} -m 700 {base}"
-            ) from error
+
+    def _probe(self) -> None:
+        with errors_of_the_place(self._objects):
+            self._objects.try_out()
 
     def _add(self, file: File, source: Path, key: Key) -> None:
         with errors_of_storing(self._objects, file):
@@ -174,12 +193,12 @@ class LocalFileStore(FileStoreBackend[LocalOptions]):
         with errors_of_finding(self._objects, key):
             return self._objects.stat(key)
 
-    def _sweep(self) -> None:
-        with errors_of_listing(self._objects):
-            self._objects.sweep(now() - ABANDONED)
+    def _sweep(self) -> int:
+        with errors_of_the_place(self._objects):
+            return self._objects.sweep(now() - ABANDONED)
 
     def _batch(self, walk: Iterator[StoredEntry]) -> list[StoredEntry]:
-        with errors_of_listing(self._objects):
+        with errors_of_the_place(self._objects):
             return list(itertools.islice(walk, BATCH))
 
     def _digest(self, reader: Reader, key: Key) -> Digest:

@@ -1,7 +1,13 @@
 """The calls on the disk that can fail, in one place, so that tests can make each of them fail."""
 
+import errno
 import os
 from pathlib import Path
+
+#: There is no room: neither for bytes nor, often, for names.
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+#: The device failed, or what the file system keeps on it makes no sense.
+BROKEN = frozenset({errno.EIO, errno.EUCLEAN, errno.EBADMSG})
 
 
 class FileSystem:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from debusine.plugin import File, Invalid, StoredEntry, StoredObject, check_cancelled
-from debusine_filestore_local.filesystem import FileSystem
+from debusine_filestore_local.filesystem import FULL, FileSystem
 from debusine_filestore_local.keys import Key, data_of, is_key, new_key, place_of
 
 #: Bytes copied between two looks at whether anybody still waits.
@@ -42,6 +42,10 @@ class Objects:
         """Where an object is, or would be."""
         return self.base / place_of(key)
 
+    def trial(self) -> Path:
+        """A new name on the way, for what never becomes an object."""
+        return self.incoming / new_key(File(sha256=bytes(32), size=0))
+
     def add(self, file: File, source: Path, key: Key) -> None:
         """Keep the bytes of a local file; when this raises, nothing of it stays."""
         with self._arriving(key) as arriving:
@@ -69,6 +73,7 @@ class Objects:
 
     def walk(self) -> Generator[StoredEntry, None, None]:
         """All objects; names that are not those of objects do not count."""
+        self.incoming.stat()  # a disk that is not mounted holds nothing either, and yet nothing is lost
         for directory in _directories(self.base):
             yield from _objects(directory)
 
@@ -86,11 +91,33 @@ class Objects:
     def prepare(self) -> None:
         """Make the directories, and try whether they take a file."""
         for directory in reversed([self.incoming, self.base, *self.base.parents]):
-            if _made(directory):
+            self._make_lasting(directory)
+        self.try_out()
+
+    def try_out(self) -> None:
+        """See whether a file gets to the disk; nothing of it stays. A full place passes: it can be read."""
+        try:
+            self._write_unnamed(b"?")
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+
+    def _make_lasting(self, directory: Path) -> None:
+        made = _made(directory)
+        # Also when it was there: whoever made it may have been killed before it was synced.
+        if made or directory in {self.base, self.incoming}:
+            with contextlib.nullcontext() if made else contextlib.suppress(OSError):  # not ours to open, perhaps
                 self.filesystem.sync_directory(directory.parent)
-        probe = new_key(File(sha256=bytes(32), size=0))
-        (self.incoming / probe).touch(exist_ok=False)
-        self.discard(probe)
+
+    def _write_unnamed(self, content: bytes) -> None:
+        path = self.trial()
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            self.filesystem.unlink(path)
+            self.filesystem.write(descriptor, memoryview(content))
+            self.filesystem.sync(descriptor)
+        finally:
+            os.close(descriptor)
 
     @contextlib.contextmanager
     def _arriving(self, key: Key) -> Iterator[Path]:

@@ -2,13 +2,24 @@
 
 import errno
 import os
+import pwd
 from pathlib import Path
 
 import pytest
 from debusine_filestore_local.backend import LocalFileStore, LocalOptions
 from debusine_filestore_local.filesystem import FileSystem
 
-from debusine.plugin import Damaged, FileMissing, StorageFull, Unavailable, WriteFailed, now
+from debusine.plugin import (
+    ConfigurationError,
+    Damaged,
+    FileMissing,
+    Finding,
+    Grade,
+    StorageFull,
+    Unavailable,
+    WriteFailed,
+    now,
+)
 from debusine.testing import Source, Sources
 
 MIB = 1 << 20
@@ -206,6 +217,96 @@ class TestStoring:
             await backend.store(source.file, source.path)
 
 
+class TestThePlace:
+    @pytest.mark.parametrize("call", ["unlink", "write", "sync"])
+    async def test_a_probe_that_fails_says_why(self, tmp_path: Path, call: str) -> None:
+        backend = await store_on(FailingFileSystem(call, errno.EIO), tmp_path)
+
+        with pytest.raises(Unavailable, match="cannot be used just now: Input/output error"):
+            await backend.probe()
+
+    @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+    async def test_a_full_disk_is_not_away(self, tmp_path: Path, number: int) -> None:
+        backend = await store_on(FailingFileSystem("write", number), tmp_path)
+
+        await backend.probe()
+        await backend.prepare()
+
+        assert files_below(tmp_path / "store") == []
+
+    @pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM])
+    async def test_a_start_that_may_not_write_says_what_to_run(self, tmp_path: Path, number: int) -> None:
+        backend = await store_on(FailingFileSystem("write", number), tmp_path)
+
+        with pytest.raises(ConfigurationError) as error:
+            await backend.prepare()
+
+        user, base = pwd.getpwuid(os.geteuid()).pw_name, tmp_path / "store"
+        assert str(error.value) == (
+            f"{base} cannot keep files: {user} may not write there; run: install -d -o {user} -m 700 {base}"
+        )
+
+    @pytest.mark.parametrize(
+        ("number", "reason"), [(errno.EROFS, "Read-only file system; see the"), (errno.EIO, "Input/output error")]
+    )
+    async def test_a_start_on_a_disk_that_fails_may_be_tried_again(
+        self, tmp_path: Path, number: int, reason: str
+    ) -> None:
+        backend = await store_on(FailingFileSystem("sync", number), tmp_path)
+
+        with pytest.raises(Unavailable, match=f"store cannot keep files just now: {reason}"):
+            await backend.prepare()
+
+
+class TestExamining:
+    async def found(self, tmp_path: Path, filesystem: FileSystem) -> dict[str, Finding]:
+        backend = await store_on(filesystem, tmp_path)
+        return {finding.what: finding async for finding in backend.examine()}
+
+    async def test_it_leaves_nothing(self, tmp_path: Path) -> None:
+        found = await self.found(tmp_path, FileSystem())
+
+        assert found["fsync"].grade is found["hard links"].grade is found["rights"].grade is Grade.GOOD
+        assert files_below(tmp_path / "store") == []
+
+    @pytest.mark.parametrize("call", ["write", "sync", "sync_directory"])
+    async def test_a_sync_that_fails_is_wrong(self, tmp_path: Path, call: str) -> None:
+        found = await self.found(tmp_path, FailingFileSystem(call, errno.EIO))
+
+        assert found["fsync"] == Finding(what="fsync", grade=Grade.WRONG, detail="Input/output error")
+        assert files_below(tmp_path / "store") == []
+
+    async def test_without_links_each_upload_is_copied(self, tmp_path: Path) -> None:
+        found = await self.found(tmp_path, FailingFileSystem("link", errno.EPERM))
+
+        assert found["hard links"].grade is Grade.LACKING
+        assert found["hard links"].detail == "Operation not permitted: each upload is copied"
+        assert files_below(tmp_path / "store") == []
+
+    @pytest.mark.parametrize(
+        ("mode", "grade"), [(0o700, Grade.GOOD), (0o755, Grade.LACKING), (0o770, Grade.LACKING), (0o777, Grade.WRONG)]
+    )
+    async def test_what_others_may_do_is_told(self, tmp_path: Path, mode: int, grade: Grade) -> None:
+        backend = await store_on(FileSystem(), tmp_path)
+        (tmp_path / "store").chmod(mode)
+
+        found = {finding.what: finding async for finding in backend.examine()}
+
+        assert found["rights"].grade is grade
+        assert f"has the mode {mode:04o}" in found["rights"].detail
+
+    async def test_a_disk_that_is_away_is_wrong(self, tmp_path: Path) -> None:
+        backend = await store_on(FileSystem(), tmp_path)
+        (tmp_path / "store").rename(tmp_path / "elsewhere")
+        (tmp_path / "store").mkdir()
+
+        found = {finding.what: finding async for finding in backend.examine()}
+
+        assert found["fsync"].grade is Grade.WRONG
+        assert found["fsync"].detail == "No such file or directory"
+        assert files_below(tmp_path / "store") == []
+
+
 class TestReading:
     async def stored(
         self, tmp_path: Path, sources: Sources, filesystem: FileSystem | None = None
@@ -259,6 +360,8 @@ class TestReading:
             await backend.remove(source.file, data)
         with pytest.raises(Unavailable):
             _ = [entry async for entry in backend.entries()]
+        with pytest.raises(Unavailable):
+            await backend.tidy([])
         new = sources.of_size(10)
         with pytest.raises(Unavailable):
             await backend.store(new.file, new.path)
