@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from debusine.db.database import Database
 from debusine.db.engine import sqlite_url
@@ -17,7 +17,7 @@ from tests.ports import reserved_port
 from tests.postgresql import CannotStartPostgreSQL, PostgreSQLServer, running_postgresql
 
 # A machine that does other things at the same time is no failure.
-settings.register_profile("debusine", deadline=None)
+settings.register_profile("debusine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("debusine")
 
 

@@ -28,11 +28,19 @@ async def test_a_server_waits_for_the_operators_command_and_says_so_once(
 ) -> None:
     monkeypatch.setattr(data_directory, "PATIENCE", 0.0)
     caplog.set_level(logging.INFO)
+
+    async def end_once_it_was_told() -> None:
+        while not caplog.messages:
+            await asyncio.sleep(data_directory.LOOK)
+        await asyncio.sleep(3 * data_directory.LOOK)  # it looks again and again, and could say so each time
+        command.close()
+
     with ExitStack() as command:
         command.enter_context(locked(data_dir, ADMIN))
-        asyncio.get_running_loop().call_later(0.3, command.close)
+        ending = asyncio.create_task(end_once_it_was_told())
         async with locked_in_time(data_dir, SERVER, asyncio.Event()):
             holder = (data_dir / "lock").read_text()
+        await ending
 
     assert holder.startswith(SERVER)
     assert len(caplog.messages) == 1

@@ -13,7 +13,7 @@ from attrs import frozen
 from debusine.domain.secrets import key_hash, new_key
 from debusine.server.route import path_of
 from debusine.server.routes import ROUTES
-from tests.cli.processes import Server, run, running_server
+from tests.cli.processes import PATIENCE, Server, run, running_server
 
 #: What the server can take for a key beside its own: one that a foreign worker has made up.
 #: What is random comes first: whoever looks for a part of it on the whole machine finds nobody else's.
@@ -112,7 +112,7 @@ def talk(server: Server, head: str, body: bytes) -> bytes:
     sent = f"{head}Content-Length: {len(body)}\r\n"
     if "Upgrade" not in head:
         sent += "Connection: close\r\n"
-    with closing(socket.create_connection(("127.0.0.1", server.port), timeout=10)) as connection:
+    with closing(socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)) as connection:
         connection.sendall(sent.encode() + b"\r\n" + body)
         heard = bytearray(connection.recv(65536))
         if "Upgrade" in head:

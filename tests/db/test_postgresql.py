@@ -163,7 +163,8 @@ async def test_what_a_frozen_server_had_begun_is_undone_and_done_again_when_it_g
     thawed.set()
 
     assert await writing
-    assert len(runs) == 2
+    assert len(runs) > 1  # more than twice where the machine stands still in between
+    assert await other.read(lambda uow: len(uow.file_stores.all())) == 1
     await frozen.aclose()
     await other.aclose()
 
@@ -250,8 +251,8 @@ async def test_the_bell_rings_again_after_the_connections_of_both_ends_were_cut(
     other.subscribe(heard.extend)
     await until(lambda: bool(heard))
     for _ in range(2):
+        heard.clear()  # before the cut: it may listen again before this one's answer is here
         await one.write(lambda uow: uow.connection.execute(CUT_BELLS))
-        heard.clear()
         await until(lambda: bool(heard))  # it listens again
     await asyncio.sleep(0.1)
     heard.clear()

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -165,6 +166,9 @@ async def test_a_deadlock_with_another_server_is_resolved(
 ) -> None:
     await together(database, Adding("one"), Adding("other"))
     touch = sa.text("UPDATE file_stores SET backend = backend WHERE name = :name")
+    blocked = sa.text("SELECT cardinality(pg_blocking_pids(:process)) > 0")
+    runs: list[str] = []
+    process: list[int] = []
     held, wanted = threading.Event(), threading.Event()
 
     def first(uow: UnitOfWork) -> str:
@@ -174,12 +178,19 @@ async def test_a_deadlock_with_another_server_is_resolved(
         return "first"
 
     def second(uow: UnitOfWork) -> str:
-        uow.connection.execute(sa.text("SET LOCAL deadlock_timeout = '200ms'"))
+        runs.append("second")
+        if len(runs) == 1:
+            # Who waits looks for a deadlock once, after a while; by then the other one must wait, too.
+            deadline = time.monotonic() + PATIENCE
+            while not uow.connection.execute(blocked, {"process": process[0]}).scalar_one():
+                assert time.monotonic() < deadline
+        uow.connection.execute(sa.text("SET LOCAL deadlock_timeout = '10ms'"))
         uow.connection.execute(touch, {"name": "other"})
         return "second"
 
     def stranger() -> None:
         with engine.begin() as connection:
+            process.append(connection.execute(sa.text("SELECT pg_backend_pid()")).scalar_one())
             connection.execute(sa.text("SET LOCAL deadlock_timeout = '1min'"))  # so that the group is the victim
             connection.execute(touch, {"name": "other"})
             held.set()
@@ -189,6 +200,7 @@ async def test_a_deadlock_with_another_server_is_resolved(
     meeting = asyncio.create_task(asyncio.to_thread(stranger))
     assert await together(database, first, second) == ["first", "second"]
     await meeting
+    assert len(runs) == 2
 
 
 async def test_a_lost_connection_costs_nobody_anything_but_time(database: PostgreSQLDatabase) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from tests.cli.processes import SOON
 from tests.e2e.farm import Farm, eventually, running_farm
+from tests.ports import reserved_port
 from tests.smtp import PASSWORD, USERNAME, Authority, Mailbox, authenticate, bad_server, mail_server
 
 pytestmark = pytest.mark.e2e
@@ -36,10 +36,10 @@ port = {port}
 
 
 @pytest.fixture
-def port() -> int:
-    """A port at which nobody listens yet."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
+def port() -> Iterator[int]:
+    """A port at which nobody listens yet, and nobody else will."""
+    with reserved_port() as port:
+        yield port
 
 
 @pytest.fixture

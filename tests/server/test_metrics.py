@@ -136,8 +136,9 @@ async def test_the_longest_stall_is_told_once(farm: Farm) -> None:
     await asyncio.sleep(0.1)
     time.sleep(0.4)  # what nobody should do
 
+    began = time.monotonic()
     assert farm.client.app[STALLS].take_longest() > 0.3
-    assert farm.client.app[STALLS].take_longest() < 0.3
+    assert farm.client.app[STALLS].take_longest() <= time.monotonic() - began
 
 
 async def test_figures_are_not_counted_for_each_question(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
