@@ -347,6 +347,8 @@ def _postgresql_engine(url: sa.URL, connections: int, *, read_only: bool) -> sa.
     if read_only:
         settings["default_transaction_read_only"] = "on"
     try:
+        from debusine.db.postgresql_cursor import Cursor
+
         return sa.create_engine(
             url,
             json_serializer=_json,
@@ -359,6 +361,7 @@ def _postgresql_engine(url: sa.URL, connections: int, *, read_only: bool) -> sa.
             connect_args={
                 "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),
                 "connect_timeout": 10,
+                "cursor_factory": Cursor,
             },
         )
     except ModuleNotFoundError as error:

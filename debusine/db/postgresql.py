@@ -27,7 +27,7 @@ READERS = 8
 WRITERS = 3
 #: Functions in one commit, at most: bounds the time that the first of them waits, and that its locks are held.
 GROUP = 16
-#: How often a transaction is run before its error is the caller's.
+#: How often a transaction is run before its error is the caller's; once more when it began in company.
 TRIES = 5
 
 

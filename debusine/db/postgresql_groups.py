@@ -1,7 +1,8 @@
 """A group in one transaction of PostgreSQL: one commit for all, and each is told the truth about its own part.
 
-Each member but the first to be kept stands in a savepoint, which costs the round trip that its own BEGIN or COMMIT
-would have cost. Nothing is hidden from the others by it: a member sees what those before it have done.
+A group runs in good faith first: nobody is guarded against the failure of another, because a savepoint costs a round
+trip. When somebody fails, nothing of this is kept, and the group runs again with each member but the first to be kept
+in a savepoint. Nothing is hidden from the others by it: a member sees what those before it have done.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,13 +27,26 @@ def commit_group(engine: sa.Engine, group: Sequence[Member], clock: Callable[[],
     """
     try:
         with engine.connect() as connection:
-            return _commit_together(connection, group, clock)
+            if len(group) > 1 and _commit_in_good_faith(connection, group, clock):
+                return []
+            return _commit_guarded(connection, group, clock)
     except Exception as error:  # noqa: BLE001 - the writer lives on, and nobody waits for ever
         _fail(group, error)
         return [group] if worth_retrying(error) else []
 
 
-def _commit_together(connection: sa.Connection, group: Sequence[Member], clock: Callable[[], datetime]) -> Parts:
+def _commit_in_good_faith(connection: sa.Connection, group: Sequence[Member], clock: Callable[[], datetime]) -> bool:
+    """Run and commit the members as if nobody could fail; False: somebody has, and nothing has happened."""
+    for member in group:
+        _run_member(connection, member, clock())
+        if member.error is not None or connection.invalidated:
+            connection.rollback()
+            return False
+    _commit(connection, group)
+    return True
+
+
+def _commit_guarded(connection: sa.Connection, group: Sequence[Member], clock: Callable[[], datetime]) -> Parts:
     kept, victims = 0, list[Member]()
     guarded = False
     for member in group:

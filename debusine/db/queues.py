@@ -59,9 +59,10 @@ class QueueRepository:
         """The first work request of each queue of some demands."""
         return [head for batch in batches(demands) for head in self._heads(HEADS, {"demands": batch})]
 
-    def next_head(self, demand: int, workspace: int) -> Head | None:
-        """The first work request of one queue; None: nothing waits in it."""
-        return next(iter(self._heads(NEXT_HEAD, {"demand": demand, "workspace": workspace})), None)
+    def behind(self, head: Head, limit: int) -> Sequence[Head]:
+        """The first ones that stand behind the head of a queue, in their order."""
+        place = {"demand": head.demand, "workspace": head.workspace, "priority": head.priority, "id": head.id}
+        return self._heads(BEHIND, {**place, "limit": limit})
 
     def _heads(self, statement: Any, values: Mapping[str, Any]) -> list[Head]:
         # By position, not by name: there may be a thousand queues, and a row's names cost more than its values.
@@ -122,8 +123,9 @@ HEADS = (
     .columns(**_HEAD)
 )
 
-NEXT_HEAD = sa.text("""
+BEHIND = sa.text("""
     SELECT id, priority, created_at, workspace, demand FROM work_requests
     WHERE status = 'pending' AND worker IS NULL AND demand = :demand AND workspace = :workspace
-    ORDER BY priority DESC, id LIMIT 1
+    AND priority <= :priority AND (priority < :priority OR id > :id)
+    ORDER BY priority DESC, id LIMIT :limit
 """).columns(**_HEAD)

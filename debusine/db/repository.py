@@ -1,6 +1,7 @@
 """What all repositories share: a noun, its table, and a guarded way to save."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
 import attrs
@@ -68,14 +69,17 @@ class Repository(Generic[N]):
 
     def save(self, new: N, *, expecting: N) -> None:
         """Write what differs; ``Overtaken`` when the row is not as expected any more."""
-        different = self._values(changes(expecting, new), new)
-        if not different:
-            return
-        key = expecting.id  # type: ignore[attr-defined]
-        values = {f"new_{name}": value for name, value in different.items()}
-        guards = {f"old_{name}": getattr(expecting, name) for name in self.guards}
-        if self.connection.execute(self._update(tuple(different)), {"key": key, **values, **guards}).rowcount != 1:
-            raise Overtaken(self.title, key)
+        self.save_all([(expecting, new)])
+
+    def save_all(self, changed: Iterable[tuple[N, N]]) -> None:
+        """As ``save`` for several, each as it was expected and as it is to be; at once those that differ alike."""
+        alike = defaultdict[tuple[str, ...], list[dict[str, Any]]](list)
+        for before, after in changed:
+            different = self._values(changes(before, after), after)
+            alike[tuple(different)].append(self._parameters(different, before))
+        for names, rows in alike.items():
+            if names and self.connection.execute(self._update(names), rows).rowcount != len(rows):
+                raise Overtaken(self.title, ", ".join(str(row["key"]) for row in rows))
 
     def insert(self, **values: Any) -> N:
         """Add a row, the noun's defaults included, and return the noun with its new id."""
@@ -96,6 +100,12 @@ class Repository(Generic[N]):
     def _values(self, values: dict[str, Any], of: N) -> dict[str, Any]:
         """What stands in the columns for these fields of a noun; repositories with derived columns add them."""
         return values
+
+    def _parameters(self, different: Mapping[str, Any], expecting: N) -> dict[str, Any]:
+        key = expecting.id  # type: ignore[attr-defined]
+        values = {f"new_{name}": value for name, value in different.items()}
+        guards = {f"old_{name}": getattr(expecting, name) for name in self.guards}
+        return {"key": key, **values, **guards}
 
     def _update(self, names: tuple[str, ...]) -> sa.Update:
         if names not in self._updates:

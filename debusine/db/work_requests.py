@@ -78,9 +78,18 @@ class WorkRequestRepository(Repository[WorkRequest]):
         """Whether a worker has something in hand."""
         return self.connection.execute(_ANY_IN_HAND_OF, {"worker": worker}).first() is not None
 
-    def in_hand_of(self, worker: int, *, lock: bool = False) -> Sequence[WorkRequest]:
-        """What is assigned to a worker or runs on it, most urgent first."""
-        return self._all(_IN_HAND_OF_LOCKED if lock else _IN_HAND_OF, {"worker": worker})
+    def in_hand_of(self, worker: int) -> Sequence[WorkRequest]:
+        """What is assigned to a worker or runs on it, locked, most urgent first."""
+        return self._all(_IN_HAND_OF, {"worker": worker})
+
+    def assigned_to(self, worker: int) -> tuple[WorkRequest, str] | None:
+        """What a worker is to fetch next, locked, and the name of its workspace."""
+        row = self.connection.execute(_ASSIGNED_TO, {"worker": worker}).first()
+        if row is None:
+            return None
+        values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented way to the names
+        name = values.pop("workspace_name")
+        return WorkRequest(**values), name
 
     def in_hand(self) -> Sequence[InHand]:
         """Everything that any worker has in hand."""
@@ -91,9 +100,10 @@ class WorkRequestRepository(Repository[WorkRequest]):
         assigned = sa.select(_requests.c.worker).where(IN_HAND, _requests.c.status == Status.PENDING)
         return self._found_among(workers, assigned, _requests.c.worker)
 
-    def waiting(self, id_: int) -> WorkRequest | None:
-        """A work request, locked, that no worker is reserved for; None: it is not that any more, or just changes."""
-        return self._one_or_none(_WAITING, {"key": id_})
+    def waiting(self, ids: Collection[int]) -> Mapping[int, WorkRequest]:
+        """Those of some work requests, locked, that wait without a worker and do not just change; by id."""
+        found = (self._all(_WAITING, {"ids": batch}) for batch in batches(ids))
+        return {each.id: each for several in found for each in several}
 
     def older(self, *, than: int | None = None, limit: int) -> Sequence[WorkRequest]:
         """The next ones in a list, newest first; of all when no id is given."""
@@ -173,13 +183,22 @@ _SELECT = sa.select(*WorkRequestRepository.columns)
 _NEWEST = _SELECT.order_by(_requests.c.id.desc()).limit(sa.bindparam("limit"))
 _OLDER = _NEWEST.where(_requests.c.id < sa.bindparam("than"))
 _NEWER = _SELECT.where(_requests.c.id > sa.bindparam("than")).order_by(_requests.c.id).limit(sa.bindparam("limit"))
-_IN_HAND_OF = _SELECT.where(IN_HAND, _requests.c.worker == sa.bindparam("worker")).order_by(
-    _requests.c.priority.desc(), _requests.c.id
+_URGENT_FIRST = _requests.c.priority.desc(), _requests.c.id
+_IN_HAND_OF = (
+    _SELECT.where(IN_HAND, _requests.c.worker == sa.bindparam("worker")).order_by(*_URGENT_FIRST).with_for_update()
 )
-_IN_HAND_OF_LOCKED = _IN_HAND_OF.with_for_update()
+_ASSIGNED_TO = (
+    sa.select(*WorkRequestRepository.columns, tables.workspaces.c.name.label("workspace_name"))
+    .join(tables.workspaces, tables.workspaces.c.id == _requests.c.workspace)
+    .where(IN_HAND, _requests.c.worker == sa.bindparam("worker"), _requests.c.status == Status.PENDING)
+    .order_by(*_URGENT_FIRST)
+    .with_for_update(of=_requests)
+)
 _ANY_IN_HAND_OF = sa.select(_requests.c.id).where(IN_HAND, _requests.c.worker == sa.bindparam("worker")).limit(1)
 _WAITING = _SELECT.where(
-    _requests.c.id == sa.bindparam("key"), _requests.c.status == Status.PENDING, _requests.c.worker.is_(None)
+    _requests.c.id.in_(sa.bindparam("ids", expanding=True)),
+    _requests.c.status == Status.PENDING,
+    _requests.c.worker.is_(None),
 ).with_for_update(skip_locked=True)
 _DEPENDENTS_LOCKED = (
     _SELECT.where(

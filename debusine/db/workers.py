@@ -85,7 +85,8 @@ class WorkerRepository(Repository[Worker]):
         # Locked first, asked afterwards: so what the last one who kept them has assigned is seen.
         ids = sorted(worker.id for worker in workers)  # in one order: two servers never wait for each other
         kept = {id_ for batch in batches(ids) for id_ in self.connection.execute(_KEEP, {"workers": batch}).scalars()}
-        return [worker for worker in self.waiting_for_work_request(at=at) if worker.id in kept]
+        kept &= set(self.connection.execute(_IDS_WAITING_FOR_WORK, {"at": at}).scalars())
+        return [worker for worker in workers if worker.id in kept]
 
     def forget_connections(self, servers: Collection[int]) -> None:
         """Mark the workers disconnected whose sockets some servers held."""
@@ -120,8 +121,8 @@ _ADMITTED = (
 _CONNECTIONS_OF = sa.select(_workers.c.id, _workers.c.connection).where(
     _workers.c.server == sa.bindparam("holder"), _workers.c.connected_at.is_not(None)
 )
-_WAITING_FOR_WORK = (
-    sa.select(*WorkerRepository.columns)
+_IDS_WAITING_FOR_WORK = (
+    sa.select(_workers.c.id)
     .select_from(_with_good_token)
     .where(
         _workers.c.connected_at.is_not(None),
@@ -130,6 +131,7 @@ _WAITING_FOR_WORK = (
     )
     .order_by(_workers.c.id)
 )
+_WAITING_FOR_WORK = _IDS_WAITING_FOR_WORK.with_only_columns(*WorkerRepository.columns)
 # Not FOR UPDATE: that would make those wait who only refer to a worker.
 _KEEP = (
     sa.select(_workers.c.id)

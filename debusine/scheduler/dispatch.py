@@ -1,11 +1,12 @@
 """One pass of the scheduler: every idle worker gets the work that the policy chooses for it."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from functools import cached_property
-from typing import Any
+from itertools import islice
+from typing import Any, TypeAlias
 
-from attrs import Factory, define, frozen
+from attrs import Factory, frozen
 
 from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.accounts import Subject
@@ -69,7 +70,11 @@ class AskedLate(Mapping[int, int]):
         return len(self._numbers)
 
 
-@define
+#: What a policy has chosen for a worker.
+Choice: TypeAlias = tuple[Worker, QueueHead]
+
+
+@frozen
 class Pass:
     """A pass that is under way."""
 
@@ -77,20 +82,24 @@ class Pass:
     uow: UnitOfWork
     queues: Queues
     usage: Usage
-    steps: int = 0
 
     def run(self, workers: Sequence[Worker]) -> bool:
-        """Serve the workers in turn; True: there was more to do than one transaction may."""
-        for worker in workers:
-            while (chosen := self._choose(worker)) is not None:
-                if self.steps == STEPS:
-                    return True
-                self.steps += 1
-                assigned = self._take(chosen, worker)
-                self.queues.take(chosen)
-                if assigned:
-                    break
+        """Serve the workers; True: there was more to do than one transaction may."""
+        left = STEPS
+        while choices := list(islice(self._choose_for(workers), left + 1)):
+            served = self._assign(choices[:left])
+            left -= len(choices)
+            if left < 0:
+                return True
+            workers = [worker for worker, _ in choices if worker.id not in served]
         return False
+
+    def _choose_for(self, workers: Sequence[Worker]) -> Iterator[Choice]:
+        """What each of some workers is to have, of what those before it left."""
+        for worker in workers:
+            if (chosen := self._choose(worker)) is not None:
+                self.queues.take(chosen)
+                yield worker, chosen
 
     def _choose(self, worker: Worker) -> QueueHead | None:
         heads = self.queues.for_worker(worker)
@@ -107,22 +116,28 @@ class Pass:
             return None
         return chosen
 
-    def _take(self, head: QueueHead, worker: Worker) -> bool:
-        """Reserve a work request for a worker; False: it is gone, or cannot be run by anybody."""
-        work_request = self.uow.work_requests.waiting(head.id)
-        if work_request is None:
-            return False
+    def _assign(self, choices: Sequence[Choice]) -> Set[int]:
+        """Reserve work requests for workers; returns the workers that have one now.
+
+        The others' choices are gone, or cannot be run by anybody.
+        """
+        waiting = self.uow.work_requests.waiting([head.id for _, head in choices])
+        found = [(waiting[head.id], worker) for worker, head in choices if head.id in waiting]
+        changes = [(before, after) for before, worker in found if (after := self._assigned(before, worker)) is not None]
+        self.uow.work_requests.save_all(changes)
+        return {self._tell(after) for _, after in changes}
+
+    def _assigned(self, work_request: WorkRequest, worker: Worker) -> WorkRequest | None:
+        lookups = ArtifactLookups(self.uow, lambda: Subject(user=self.uow.users.get(work_request.created_by)))
         try:
-            assigned = self._assigned(work_request, worker)
+            dynamic = resolve(self.dispatcher.tasks, work_request, lookups)
         except Unrunnable as error:
             endings.complete(self.uow, work_request, work_request.mark_unrunnable(str(error), at=self.uow.now))
-            return False
-        self.uow.work_requests.save(assigned, expecting=work_request)
-        notifications.note(self.uow, ReactionEvent.ON_ASSIGNMENT, assigned)
-        self.uow.publish(WorkRequestAssigned(work_request.id, worker.id))
-        return True
-
-    def _assigned(self, work_request: WorkRequest, worker: Worker) -> WorkRequest:
-        lookups = ArtifactLookups(self.uow, lambda: Subject(user=self.uow.users.get(work_request.created_by)))
-        dynamic = resolve(self.dispatcher.tasks, work_request, lookups)
+            return None
         return work_request.assign_worker(worker.id, at=self.uow.now, dynamic_task_data=dynamic, inputs=lookups.inputs)
+
+    def _tell(self, assigned: WorkRequest) -> int:
+        assert assigned.worker is not None
+        notifications.note(self.uow, ReactionEvent.ON_ASSIGNMENT, assigned)
+        self.uow.publish(WorkRequestAssigned(assigned.id, assigned.worker))
+        return assigned.worker

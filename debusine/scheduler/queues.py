@@ -1,6 +1,6 @@
 """The queues of one pass: their heads, for whoever can run them, each replaced when it is taken."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from debusine.db.queues import Head
@@ -23,12 +23,16 @@ class Queues:
         self._runnable = {worker.id: matches.runnable(worker, self._demands) for worker in workers}
         wanted = frozenset[int]().union(*self._runnable.values())
         self._parsed: Mapping[int, Demand] = {id_: Demand.from_canonical(self._demands[id_]) for id_ in wanted}
-        #: Queue → what stands first in it; and what stood there and was taken.
+        #: So many are read at a time of what stands behind a head: a worker takes one, as a rule.
+        self._some = len(workers)
+        #: Queue → what stands first in it, and what stands behind that; the queues from which the first was taken.
         self._heads: dict[Queue, QueueHead] = {}
-        self._taken: dict[Queue, QueueHead] = {}
+        self._behind: dict[Queue, Iterator[Head]] = {}
+        self._taken: list[Queue] = []
         #: Work request → the queue of which it is the head.
         self._queues: dict[int, Queue] = {}
         for head in uow.queues.heads(sorted(wanted)):
+            self._behind[_queue(head)] = self._read_behind(head)
             self._put(head)
 
     def __bool__(self) -> bool:
@@ -42,19 +46,27 @@ class Queues:
 
     def take(self, taken: QueueHead) -> None:
         """The head of a queue is gone: should anybody ask again, the next one stands there."""
-        queue = self._queues[taken.id]
-        self._taken[queue] = self._heads.pop(queue)
+        queue = self._queues.pop(taken.id)
+        del self._heads[queue]
+        self._taken.append(queue)
 
     def _advance(self) -> None:
-        for queue, taken in self._taken.items():
-            following = self._uow.queues.next_head(*queue)
-            # The same one again is just being changed by somebody else; the next pass sees what came of it.
-            if following is not None and following.id != taken.id:
+        for queue in self._taken:
+            if (following := next(self._behind[queue], None)) is not None:
                 self._put(following)
-        self._taken = {}
+        self._taken.clear()
+
+    def _read_behind(self, head: Head) -> Iterator[Head]:
+        """What stands behind a head, read when it is asked for."""
+        while True:
+            following = self._uow.queues.behind(head, self._some)
+            yield from following
+            if len(following) < self._some:
+                return
+            head = following[-1]
 
     def _put(self, head: Head) -> None:
-        queue = head.demand, head.workspace
+        queue = _queue(head)
         self._queues[head.id] = queue
         self._heads[queue] = QueueHead(
             id=head.id,
@@ -63,3 +75,7 @@ class Queues:
             workspace=head.workspace,
             demand=self._parsed[head.demand],
         )
+
+
+def _queue(head: Head) -> Queue:
+    return head.demand, head.workspace

@@ -33,9 +33,8 @@ def get_next(uow: UnitOfWork, subject: Subject, running: Running | None) -> View
     """
     worker = _worker(uow, subject, Action.BE_A_WORKER)
     let_go(uow, worker.id, running or ())
-    assigned = (found for found in uow.work_requests.in_hand_of(worker.id, lock=True) if found.status is Status.PENDING)
-    work_request = next(assigned, None)
-    return None if work_request is None else _start(uow, worker, work_request)
+    assigned = uow.work_requests.assigned_to(worker.id)
+    return None if assigned is None else View(_start(uow, worker, assigned[0]), assigned[1])
 
 
 def complete(
@@ -78,7 +77,7 @@ def lose(uow: UnitOfWork, worker: int, connection: int) -> None:
     found = uow.workers.get(worker, lock=True)
     if found.connected() or found.connection != connection:
         return
-    for work_request in uow.work_requests.in_hand_of(worker, lock=True):
+    for work_request in uow.work_requests.in_hand_of(worker):
         if work_request.status is Status.RUNNING:
             attempt = endings.current_attempt(uow, work_request)
             endings.lose(uow, work_request, attempt, Outcome.LOST)
@@ -109,7 +108,7 @@ def _worker(uow: UnitOfWork, subject: Subject, action: Action) -> Worker:
     return subject.worker
 
 
-def _start(uow: UnitOfWork, worker: Worker, work_request: WorkRequest) -> View:
+def _start(uow: UnitOfWork, worker: Worker, work_request: WorkRequest) -> WorkRequest:
     started = work_request.mark_running(at=uow.now)
     uow.work_requests.save(started, expecting=work_request)
     uow.attempts.insert(
@@ -120,7 +119,7 @@ def _start(uow: UnitOfWork, worker: Worker, work_request: WorkRequest) -> View:
         inputs=started.inputs,
     )
     uow.publish(WorkRequestStarted(started.id, worker.id, started.attempt, started.timeout))
-    return View(started, uow.workspaces.names({started.workspace})[started.workspace])
+    return started
 
 
 def _complete(uow: UnitOfWork, work_request: WorkRequest, attempt: Attempt, report: CompletionReport) -> None:

@@ -101,6 +101,31 @@ async def test_callers_that_come_together_share_one_commit(database: PostgreSQLD
     assert database.commits - before <= 2
 
 
+async def test_nobody_is_guarded_until_somebody_fails(engine: sa.Engine) -> None:
+    sent: list[str] = []
+    sa.event.listen(engine, "before_cursor_execute", lambda *arguments: sent.append(arguments[2]))
+
+    commit_group(engine, members(Adding("a"), Adding("b"), Adding("c")), now)
+    assert [text.partition(" ")[0] for text in sent] == ["INSERT"] * 3
+
+    sent.clear()
+    commit_group(engine, members(Adding("d"), refuse, Adding("e")), now)
+    assert "SAVEPOINT member" in sent
+    assert names_in(engine) == ["a", "b", "c", "d", "e"]
+
+
+async def test_a_member_that_failed_because_of_another_that_is_not_kept_is_not_told_of_it(engine: sa.Engine) -> None:
+    def add_and_refuse(uow: UnitOfWork) -> None:
+        Adding("a")(uow)
+        raise LookupError
+
+    group = members(add_and_refuse, Adding("a"))
+
+    assert commit_group(engine, group, now) == []
+    assert [type(member.error) for member in group] == [LookupError, type(None)]
+    assert names_in(engine) == ["a"]
+
+
 @pytest.mark.parametrize("place", [0, 1, 2, 3])
 async def test_a_member_that_raises_leaves_nothing_and_the_others_are_kept(engine: sa.Engine, place: int) -> None:
     functions: list[Callable[[UnitOfWork], Any]] = [Adding("a"), Adding("b"), Adding("c")]
@@ -143,12 +168,14 @@ async def test_a_member_that_hides_an_aborted_transaction_is_told_all_the_same(e
     assert names_in(engine) == ["a", "b"]
 
 
-async def test_a_victim_of_a_conflict_runs_again_and_nobody_else_does(database: PostgreSQLDatabase) -> None:
+async def test_a_victim_of_a_conflict_runs_again_until_it_is_done_and_the_others_once(
+    database: PostgreSQLDatabase,
+) -> None:
     victim, others = Adding("victim", SERIALIZATION, failures=2), [Adding("a"), Adding("b")]
     results = await together(database, others[0], victim, others[1])
 
     assert results == ["a", "victim", "b"]
-    assert (victim.runs, [other.runs for other in others]) == (3, [1, 1])
+    assert (victim.runs, [other.runs for other in others]) == (3, [2, 1])
     assert await database.read(names) == ["a", "b", "victim"]
 
 
@@ -157,7 +184,7 @@ async def test_a_conflict_that_stays_is_its_members_error_alone(database: Postgr
     results = await together(database, Adding("a"), victim, Adding("b"))
 
     assert isinstance(results[1], DatabaseUnwilling)
-    assert victim.runs == 5
+    assert victim.runs == 6
     assert await database.read(names) == ["a", "b"]
 
 
@@ -220,7 +247,7 @@ async def test_who_loses_the_connection_each_time_is_told_so_and_the_others_are_
 
     assert (results[0], results[2]) == ("a", "b")
     assert isinstance(results[1], DatabaseUnreachable)
-    assert culprit.runs == 5
+    assert culprit.runs == 6
     assert await database.read(names) == ["a", "b"]
 
 
@@ -254,7 +281,7 @@ async def test_a_commit_whose_answer_is_lost_is_told_to_all_and_repeated_for_non
 
     assert parts == []
     assert [type(translated(member.error or Exception())) for member in group] == [DatabaseUnreachable] * 3
-    assert [function.runs for function in functions] == [1, 1]
+    assert [function.runs for function in functions] == [2, 1]
     assert set(told) <= {ChangedElsewhere()}
     assert await database.write(names) == []
 
@@ -265,7 +292,7 @@ async def test_the_victim_of_a_conflict_runs_again_also_when_the_commit_of_the_o
     def fail(_: sa.Connection) -> None:
         raise sa.exc.OperationalError("COMMIT", {}, Exception("the connection is closed"))
 
-    victim = Adding("victim", SERIALIZATION)
+    victim = Adding("victim", SERIALIZATION, failures=2)
     sa.event.listen(engine, "commit", fail, once=True)
     group = members(Adding("a"), victim)
 

@@ -1,16 +1,17 @@
 """The queues in the database: only their heads are read, through one index, however many wait."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from debusine.db import tables
 from debusine.db.database import Database
-from debusine.db.queues import HEADS, NEXT_HEAD, WAITING_DEMANDS
+from debusine.db.queues import BEHIND, HEADS, WAITING_DEMANDS, Head
 from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.demands import Demand, TaskType
-from debusine.domain.work_requests import Result, Status
+from debusine.domain.work_requests import Result, Status, WorkRequest
 from tests.work import Workshop, open_workshop
 
 PRIORITIES = (0, 7, 3, 7, -2)
@@ -27,21 +28,35 @@ async def test_the_heads_are_the_first_by_priority_and_age_of_each_queue(databas
     assert set(found.values()) == {7}
     assert {demand for demand, _ in found} == set(demands[:2])
     first = min(head.id for head in heads)
-    assert await database.read(lambda uow: uow.queues.next_head(heads[0].demand, heads[0].workspace)) == heads[0]
     assert await database.read(lambda uow: uow.work_requests.get(first).priority) == 7
 
 
 async def test_what_is_assigned_runs_or_has_ended_is_in_no_queue(database: Database) -> None:
     workshop = await open_workshop(database)
     worker = await workshop.worker()
-    first, second = await workshop.request(), await workshop.request()
+    first, _ = await workshop.request(), await workshop.request()
     await workshop.start(worker)
     await workshop.complete(worker, first.id)
     await workshop.assign()
 
     assert await database.read(lambda uow: uow.queues.demands()) == {}
     assert await database.read(lambda uow: uow.queues.heads([first.demand])) == []
-    assert await database.read(lambda uow: uow.queues.next_head(second.demand, second.workspace)) is None
+    assert await database.read(behind, head_of(first), 10) == []
+
+
+async def test_what_stands_behind_a_head_is_read_in_order_and_some_at_a_time(database: Database) -> None:
+    workshop = await open_workshop(database)
+    demands = await fill(workshop, demands=2, workspaces=2, copies=2)
+    heads = await database.read(lambda uow: uow.queues.heads(demands))
+
+    for head in heads:
+        some = await database.read(behind, head, 4)
+        others = await database.read(behind, some[-1], 100)
+        line = [head, *some, *others]
+
+        assert [each.priority for each in line] == sorted(PRIORITIES * 2, reverse=True)
+        assert line == sorted(line, key=lambda each: (-each.priority, each.id))
+        assert {(each.demand, each.workspace) for each in line} == {(head.demand, head.workspace)}
 
 
 async def test_equal_demands_are_kept_once(database: Database) -> None:
@@ -56,15 +71,25 @@ async def test_equal_demands_are_kept_once(database: Database) -> None:
 async def test_the_queues_are_read_through_their_index_alone(database: Database) -> None:
     workshop = await open_workshop(database)
     demands = await fill(workshop, demands=4, workspaces=3, copies=200)
-    values = {"demands": demands, "demand": demands[0], "workspace": workshop.workspace.id}
+    place = {"demand": demands[0], "workspace": workshop.workspace.id, "priority": 7, "id": 1}
+    values = {"demands": demands, **place, "limit": 20}
 
-    for statement in (WAITING_DEMANDS, HEADS, NEXT_HEAD):
+    for statement in (WAITING_DEMANDS, HEADS, BEHIND):
         plan = await database.write(explain, statement, values)
         assert "ix_work_requests_queue" in plan, plan
         assert 'SCAN work_requests"' not in plan, plan
         assert "Seq Scan on work_requests" not in plan, plan
         assert "TEMP B-TREE" not in plan, plan
         assert "Sort" not in plan, plan
+
+
+def behind(uow: UnitOfWork, head: Head, limit: int) -> Sequence[Head]:
+    return uow.queues.behind(head, limit)
+
+
+def head_of(request: WorkRequest) -> Head:
+    """How a work request would stand in its queue."""
+    return Head(request.id, request.priority, request.created_at, request.workspace, request.demand)
 
 
 async def fill(workshop: Workshop, *, demands: int, workspaces: int, copies: int = 1) -> list[int]:

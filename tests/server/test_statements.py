@@ -41,7 +41,7 @@ GET /api/1.0/work-request/ (nobody's)                                           
 POST /api/1.0/work-request/                                                       1  1    4    4
 POST /api/1.0/work-request/ (others will hear of it)                              1  1    7    7
 POST /api/1.0/work-request/ (with an artifact)                                    1  1    7    7
-GET /api/1.0/work-request/get-next-for-worker/                                    1  1    6    6
+GET /api/1.0/work-request/get-next-for-worker/                                    1  1    5    5
 GET /api/1.0/work-request/get-next-for-worker/ (in vain)                          1  1    3    3
 GET /api/1.0/work-request/{id}/                                                   2  0    3    3
 PATCH /api/1.0/work-request/{id}/                                                 1  1    4    4
