@@ -2,7 +2,7 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from enum import StrEnum
@@ -162,7 +162,7 @@ class FileStoreBackend(ABC, Generic[O]):
         """
         return 0
 
-    async def examine(self) -> AsyncGenerator[Finding, None]:
+    async def examine(self) -> AsyncIterator[Finding]:
         """See whether the place does what only this backend relies on; for ``debusine-admin stores verify``.
 
         What every backend promises is seen to without it.

@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -62,9 +61,8 @@ async def findings(depot: Depot, store: Opened) -> AsyncIterator[Finding]:
             async for finding in check.findings():
                 yield finding
     yield await _what_should_be_there(depot, store)
-    async with aclosing(store.backend.examine()) as more:
-        async for finding in more:
-            yield finding
+    async for finding in store.backend.examine():
+        yield finding
 
 
 @frozen
