@@ -412,6 +412,8 @@ async def served() -> AsyncIterator[Served]:
 async def test_a_backend_whose_urls_lead_to_the_objects_passes(served: Served, sources: Sources) -> None:
     await Suite().test_a_download_url_gives_the_bytes_and_the_headers(served, sources)
 
+    assert set(served.asked) == {"Content-Disposition", "Content-Type"}
+
 
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
