@@ -218,6 +218,10 @@ class SlowForAll(MemoryFileStore):
         time.sleep(self.delay)
         await self._may_go_on(method)
 
+    async def store(self, file: File, source: Path) -> StoreData:
+        await self._called("store")
+        return self._keep(self._new_key(file), source.read_bytes())
+
 
 class DeafWhenSlow(MemoryFileStore):
     async def store(self, file: File, source: Path) -> StoreData:
