@@ -218,6 +218,10 @@ class SlowForAll(MemoryFileStore):
         time.sleep(self.delay)
         await self._may_go_on(method)
 
+    async def store(self, file: File, source: Path) -> StoreData:
+        await self._called("store")
+        return self._keep(self._new_key(file), source.read_bytes())
+
 
 class DeafWhenSlow(MemoryFileStore):
     async def store(self, file: File, source: Path) -> StoreData:
@@ -411,6 +415,8 @@ async def served() -> AsyncIterator[Served]:
 
 async def test_a_backend_whose_urls_lead_to_the_objects_passes(served: Served, sources: Sources) -> None:
     await Suite().test_a_download_url_gives_the_bytes_and_the_headers(served, sources)
+
+    assert set(served.asked) == {"Content-Disposition", "Content-Type"}
 
 
 @pytest.mark.parametrize(
