@@ -48,8 +48,8 @@ class Subject(ABC):
     """One thing that is acknowledged; both sides know no more of each other than the acknowledgements."""
 
     name: ClassVar[str]
-    #: What ``Seen.named`` counts.
-    named: ClassVar[str]
+    #: What ``Seen.named`` counts; empty: nothing, because what was not acknowledged may be anything.
+    named: ClassVar[str] = ""
     #: The bugs that can be planted, each with what it is.
     bugs: ClassVar[dict[str, str]]
 
@@ -148,7 +148,6 @@ class Spool(Subject):
     """The chunks of uploads, and the offsets that are told of them."""
 
     name = "spool"
-    named = "files"
     # That the directory is synced, too, cannot be seen on ext4: the first sync of a new file takes its name along.
     bugs: ClassVar = {"bytes": "no fsync of files"}
 
@@ -171,7 +170,6 @@ class Spool(Subject):
             said = json.loads(line)
             path = directory / "uploads" / said["name"]
             content = path.read_bytes()[: said["offset"]] if path.exists() else b""
-            seen.named += path.exists()
             if hashlib.sha256(content).hexdigest() != said["digest"]:
                 seen.lost.add(line)
         return seen
