@@ -6,6 +6,7 @@ loop device is left behind. What is mounted there is reached through ``/proc/PID
 
 import itertools
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -90,6 +91,7 @@ def make_ext4(image: Path, size: int, *arguments: str) -> None:
         stream.truncate(size)
     # Nothing is left to be done later, by a thread of the kernel.
     lazy = "lazy_itable_init=0,lazy_journal_init=0,nodiscard"
+    _require("mkfs.ext4")
     command = ["mkfs.ext4", "-q", "-F", "-E", lazy, *arguments, str(image)]
     subprocess.run(command, check=True, capture_output=True)
 
@@ -99,6 +101,7 @@ def private_mounts(place: Path) -> Iterator[Mounts]:
     """A namespace whose mounts are below an empty directory; ``CannotMount`` when there can be none."""
     if os.geteuid() != 0:
         raise CannotMount("only root may mount")
+    _require("unshare", "nsenter", "mount")
     command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _HOLD, "sh", str(place)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -112,3 +115,9 @@ def private_mounts(place: Path) -> Iterator[Mounts]:
             yield Mounts(holder.pid, place)
         finally:
             holder.stdin.close()
+
+
+def _require(*programs: str) -> None:
+    for program in programs:
+        if shutil.which(program) is None:
+            raise CannotMount(f"{program} is not installed")

@@ -21,8 +21,8 @@ PROGRAMS = ("strace", "mkfs.ext4", "mount", "nsenter", "unshare")
 
 @click.command()
 @click.argument("parts", nargs=-1, type=click.Choice(PARTS))
-@click.option("--number", default=120, help="Things that are written and acknowledged.")
-@click.option("--cuts", default=300, help="Power cuts at any moments, beside one after each acknowledgement.")
+@click.option("--number", default=60, help="Things that are written and acknowledged.")
+@click.option("--cuts", default=240, help="Power cuts at any moments, beside one after each acknowledgement.")
 @click.option("--seed", default=1, help="Of these moments, and of what a disk saves of what it was not told to keep.")
 def main(parts: tuple[str, ...], number: int, cuts: int, seed: int) -> None:
     """Kill a file store before each of its system calls, and cut the power of disks that are written.

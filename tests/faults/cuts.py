@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from random import Random
 
-from attrs import frozen
+from attrs import field, frozen
 
 from tests.disk import Disk, Flush, Mark, Write
 
@@ -16,7 +16,7 @@ SECTOR = 4096
 class Cut:
     """A disk after a power cut."""
 
-    content: bytes
+    content: bytearray = field(repr=False)
     #: What was marked before.
     marks: tuple[str, ...]
 
@@ -50,7 +50,7 @@ def _cuts(disk: Disk, moments: list[int], saved: Callable[[Sequence[Write]], lis
         seen = moment
         content = bytearray(flushed)
         _apply(saved(pending), content)
-        yield Cut(bytes(content), tuple(marks))
+        yield Cut(content, tuple(marks))
 
 
 def _apply(writes: Sequence[Write], content: bytearray) -> None:

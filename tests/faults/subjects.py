@@ -11,21 +11,19 @@ from datetime import timedelta
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 from unittest import mock
 
-import sqlalchemy as sa
 from attrs import define, field
 from debusine_filestore_local.backend import LocalFileStore, LocalOptions
 from debusine_filestore_local.filesystem import FileSystem
 
-from debusine.db.engine import sqlite_url
-from debusine.db.open import open_database
-from debusine.db.schema import migrate
-from debusine.db.unit_of_work import UnitOfWork
 from debusine.plugin import DebusineError, File, StoreData
 from debusine.services.partial_files import Known, PartialFile
 from debusine.testing import Sources
+
+if TYPE_CHECKING:
+    from debusine.db.unit_of_work import UnitOfWork
 
 #: Bytes of an object or a chunk, at most: enough for a file system to put them into several places.
 LARGEST = 300_000
@@ -48,8 +46,8 @@ class Subject(ABC):
     """One thing that is acknowledged; both sides know no more of each other than the acknowledgements."""
 
     name: ClassVar[str]
-    #: What ``Seen.named`` counts.
-    named: ClassVar[str]
+    #: What ``Seen.named`` counts; empty: nothing, because what was not acknowledged may be anything.
+    named: ClassVar[str] = ""
     #: The bugs that can be planted, each with what it is.
     bugs: ClassVar[dict[str, str]]
 
@@ -148,7 +146,6 @@ class Spool(Subject):
     """The chunks of uploads, and the offsets that are told of them."""
 
     name = "spool"
-    named = "files"
     # That the directory is synced, too, cannot be seen on ext4: the first sync of a new file takes its name along.
     bugs: ClassVar = {"bytes": "no fsync of files"}
 
@@ -171,7 +168,6 @@ class Spool(Subject):
             said = json.loads(line)
             path = directory / "uploads" / said["name"]
             content = path.read_bytes()[: said["offset"]] if path.exists() else b""
-            seen.named += path.exists()
             if hashlib.sha256(content).hexdigest() != said["digest"]:
                 seen.lost.add(line)
         return seen
@@ -185,6 +181,13 @@ class SQLite(Subject):
     bugs: ClassVar = {"normal": "PRAGMA synchronous = NORMAL"}
 
     async def write(self, directory: Path, elsewhere: Path, number: int, bug: str) -> AsyncIterator[str]:
+        # Here, so that the writers of all else start in half the time.
+        import sqlalchemy as sa
+
+        from debusine.db.engine import sqlite_url
+        from debusine.db.open import open_database
+        from debusine.db.schema import migrate
+
         if bug:
             sa.event.listen(sa.pool.Pool, "checkout", _sync_less)
         url = sqlite_url(directory / "debusine.sqlite")
@@ -212,7 +215,7 @@ class SQLite(Subject):
         return Seen(set(acknowledged) - names, named=1, wrong=not intact)
 
 
-def _insert(uow: UnitOfWork, name: str) -> None:
+def _insert(uow: "UnitOfWork", name: str) -> None:
     uow.file_stores.insert(name=name, backend="local", configuration={})
 
 

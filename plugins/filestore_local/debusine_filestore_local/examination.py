@@ -11,7 +11,7 @@ from debusine_filestore_local.filesystem import FULL
 from debusine_filestore_local.objects import Objects
 from debusine_filestore_local.translation import user_name
 
-#: As ``stat --file-system`` names them.
+#: As ``stat -f`` names them.
 IN_MEMORY = {"tmpfs", "ramfs"}
 ON_DISKS = {"bcachefs", "btrfs", "ext2/ext3", "f2fs", "jfs", "nilfs", "reiserfs", "xfs", "zfs"}
 
@@ -40,7 +40,7 @@ class Examination:
 
     def kind(self) -> tuple[Grade, str]:
         """Whether the file system keeps anything."""
-        command = ["stat", "--file-system", "--format=%T", str(self.base)]
+        command = ["stat", "-f", "-c", "%T", str(self.base)]
         asked = subprocess.run(command, capture_output=True, text=True, check=False)
         name = asked.stdout.strip() or "unknown"
         if name in IN_MEMORY:
