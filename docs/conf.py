@@ -49,6 +49,13 @@ apidoc_modules = [
         "separate_modules": False,
         "module_first": True,
     },
+    {
+        "path": "../plugins/filestore_s3/debusine_filestore_s3",
+        "destination": "reference/api/filestore_s3",
+        "automodule_options": {"members", "show-inheritance"},
+        "separate_modules": False,
+        "module_first": True,
+    },
 ]
 autodoc_member_order = "bysource"
 toc_object_entries = False  # the navigation of every page would list every function

@@ -63,7 +63,7 @@ class Bucket:
 
     def put(self, key: Key, body: "bytes | Slice", sha256: bytes) -> None:
         """Make an object in one go."""
-        checksum = {"ChecksumSHA256": _base64(sha256)} if self.options.checksums else {}
+        checksum = {"ChecksumAlgorithm": "SHA256", "ChecksumSHA256": _base64(sha256)} if self.options.checksums else {}
         with self._said(key):
             self.client.put_object(**self._at(key), Body=body, **checksum, **self._kind)
 
@@ -124,7 +124,7 @@ class Bucket:
     def put_part(self, key: Key, upload_id: str, number: int, body: Slice) -> Part:
         """Send a part; it takes the place of an earlier one of the same number."""
         crc32 = _base64(body.crc32().to_bytes(4, "big")) if self.options.checksums else None
-        checksum = {"ChecksumCRC32": crc32} if crc32 else {}
+        checksum = {"ChecksumAlgorithm": "CRC32", "ChecksumCRC32": crc32} if crc32 else {}
         with self._said(key):
             answer = self.client.upload_part(
                 **self._at(key), UploadId=upload_id, PartNumber=number, Body=body, **checksum

@@ -26,8 +26,8 @@ CHANGED = {
     "XAmzContentSHA256Mismatch",
 }
 
-#: The answers of a HEAD have no body, so that the status must do.
-MISSING = {"404", "NoSuchKey", "NotFound"}
+#: The answers to a HEAD have no body, so that the status must do.
+MISSING = {"HeadObject": {"404", "NoSuchKey"}}
 DENIED = {"403", "AccessDenied", "AllAccessDisabled", "Forbidden"}
 
 #: What the operator has to do, by code. ``{right}`` is the one that the request needs.
@@ -47,7 +47,7 @@ MENDING = {
     "PermanentRedirect": "the bucket is in another region than {region}; set region to the bucket's",
     "301": "the bucket is in another region than {region}; set region to the bucket's",
     "RequestTimeTooSkewed": "the clocks of this machine and of the server are too far apart; set the one that is wrong",
-    "SignatureDoesNotMatch": "the secret key is wrong; set secret_access_key_file",
+    "SignatureDoesNotMatch": "access key and secret key do not fit; set access_key_id and secret_access_key_file",
     "TokenRefreshRequired": "session_token has expired; set a new one",
 }
 
@@ -61,6 +61,8 @@ RIGHTS = {
     "ListObjectsV2": "s3:ListBucket",
 }
 WRITING = "s3:PutObject"
+
+NOT_S3 = "what answers there does not speak S3; set endpoint_url"
 
 CONNECTING: Mapping[type[Exception], str] = {
     boto.ConnectTimeoutError: "it does not answer in time",
@@ -105,28 +107,16 @@ class Translation:
         except boto.BotoCoreError as error:
             raise self.of_connecting(error) from error
         except ResponseParserError as error:
-            raise self._not_usable("what answers there does not speak S3; set endpoint_url") from error
+            raise self._not_usable(NOT_S3) from error
         except (HTTPError, OSError) as error:
             raise self.away(f"the connection broke ({type(error).__name__})") from error
 
     def of_answer(self, error: "boto.ClientError", what: str) -> DebusineError:
         """What the server's refusal means."""
-        code, operation = code_of(error), error.operation_name
-        if code in MISSING:
-            return FileMissing(what)
-        if code == "NoSuchUpload":
-            return PartsGone(what)
-        if code in {"InvalidPart", "InvalidPartOrder"}:
-            return PartsGone(f"a part of {what}")
-        if code == "EntityTooSmall":
-            return Invalid(f"A part of {what} is too small: all but the last must have 5 MiB at least")
+        code = code_of(error)
         if code in FULL or status_of(error) == HTTPStatus.INSUFFICIENT_STORAGE:
             return StorageFull(f"{self.bucket} has no room for {what}")
-        if code in DENIED:
-            return self._not_usable(f"{operation} is not allowed; allow {RIGHTS.get(operation, WRITING)}")
-        if code in MENDING:
-            return self._not_usable(MENDING[code].format(**self._facts(error)))
-        return self.away(_told(code, error))
+        return _of_object(code, error.operation_name, what) or self._of_bucket(code, error)
 
     def of_connecting(self, error: "boto.BotoCoreError") -> DebusineError:
         """What it means that there was no answer."""
@@ -139,12 +129,23 @@ class Translation:
             return Silent(self._sentence, detail=CONNECTING[boto.ConnectionClosedError])
         said = next((text for kind, text in CONNECTING.items() if isinstance(error, kind)), None)
         if isinstance(error, _FOR_THE_OPERATOR):
-            return self._not_usable(said or str(error))
+            return self._not_usable(said or " ".join(str(error).split()))
         return self.away(said or f"the connection broke ({type(cause or error).__name__})")
 
     def away(self, reason: str) -> Unavailable:
         """Time may help."""
         return Unavailable(self._sentence, detail=reason)
+
+    def _of_bucket(self, code: str, error: "boto.ClientError") -> Unavailable:
+        operation = error.operation_name
+        if code in DENIED:
+            return self._not_usable(f"{operation} is not allowed; allow {RIGHTS.get(operation, WRITING)}")
+        if code in MENDING:
+            return self._not_usable(MENDING[code].format(**self._facts(error)))
+        if code.startswith("4"):
+            # A status instead of a code: a balancer or a web server, which knows nothing of what is lost.
+            return self._not_usable(NOT_S3)
+        return self.away(_told(code, error))
 
     @property
     def _sentence(self) -> str:
@@ -172,6 +173,18 @@ class Translation:
             "kms_key_id": self.options.kms_key_id,
             "operation": error.operation_name,
         }
+
+
+def _of_object(code: str, operation: str, what: str) -> DebusineError | None:
+    if code in MISSING.get(operation, {"NoSuchKey"}):
+        return FileMissing(what)
+    if code == "NoSuchUpload":
+        return PartsGone(what)
+    if code in {"InvalidPart", "InvalidPartOrder"}:
+        return PartsGone(f"a part of {what}")
+    if code == "EntityTooSmall":
+        return Invalid(f"A part of {what} is too small: all but the last must have 5 MiB at least")
+    return None
 
 
 def code_of(error: "boto.ClientError") -> str:

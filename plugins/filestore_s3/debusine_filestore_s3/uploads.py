@@ -12,6 +12,7 @@ from debusine_filestore_s3.bucket import Bucket, Part
 from debusine_filestore_s3.keys import Key
 from debusine_filestore_s3.options import MOST_PARTS
 from debusine_filestore_s3.slices import Slice, check_size
+from debusine_filestore_s3.translation import NotUsable
 
 #: Parts of one file that are on their way at the same time.
 AT_ONCE = 4
@@ -66,6 +67,8 @@ class Uploads:
         async with self._all_or_nothing(key):
             try:
                 await self.threads.run(self._put, file, source, key)
+            except NotUsable:
+                raise
             except Unavailable:
                 if not await self.is_whole(file, key):
                     raise
@@ -109,6 +112,7 @@ class Uploads:
     async def _check(self, file: File, key: Key) -> None:
         found = await self.threads.run(self.bucket.stat, key)
         if found.size != file.size:
+            await self._discard(key)
             raise Damaged(key, f"its parts have {found.size} bytes, not {file.size}")
 
     async def _discard(self, key: Key) -> None:
