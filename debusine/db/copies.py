@@ -63,9 +63,9 @@ class FileInStoreRepository(Repository[FileInStore]):
         """Some of the copies in a store that nobody has read again since a moment, the longest unread first."""
         return self._with_files(_UNREAD, {"store": store, "moment": moment, "most": limit})
 
-    def lacking(self, store: int, *, after: int, limit: int) -> list[File]:
-        """Some of the files that other stores keep and this one does not, by their ids, from the one after on."""
-        values = {"store": store, "after": after, "most": limit}
+    def lacking(self, stores: Collection[int], *, after: int, limit: int) -> list[File]:
+        """Some of the files that other stores keep and none of these does, by their ids, from the one after on."""
+        values = {"stores": list(stores), "after": after, "most": limit}
         return [_file(row) for row in self.connection.execute(_LACKING, values)]
 
     def remove(self, copy: FileInStore) -> bool:
@@ -154,7 +154,7 @@ _LACKING = (
         _files.c.id > sa.bindparam("after"),
         _LIVE_ONLY,
         sa.exists().where(_copies.c.file == _files.c.id),
-        ~sa.exists().where(_copies.c.file == _files.c.id, _copies.c.store == sa.bindparam("store")),
+        ~sa.exists().where(_copies.c.file == _files.c.id, _copies.c.store.in_(sa.bindparam("stores", expanding=True))),
     )
     .order_by(_files.c.id)
     .limit(sa.bindparam("most"))

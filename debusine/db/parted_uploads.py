@@ -47,9 +47,9 @@ class PartedUploadRepository:
         rows = self.connection.execute(_PARTS, {"upload": upload})
         return [UploadPart(number=number, size=size, data=data) for number, size, data in rows]
 
-    def unfinished(self, store: int) -> Sequence[Mapping[str, Any]]:
-        """By which data a store finds each object that is not finished yet."""
-        return self.connection.scalars(sa.select(_parted.c.data).where(_parted.c.store == store)).all()
+    def unfinished(self, stores: Collection[int]) -> Sequence[Mapping[str, Any]]:
+        """By which data stores find each object that is not finished yet."""
+        return self.connection.scalars(sa.select(_parted.c.data).where(_parted.c.store.in_(stores))).all()
 
 
 def _noun(row: Any) -> PartedUpload:

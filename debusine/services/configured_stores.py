@@ -1,7 +1,7 @@
 """Configured stores: what the configuration says of file stores, checked against what they hold, and opened."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import AsyncExitStack
 from itertools import combinations
 from typing import Any
@@ -110,8 +110,9 @@ async def open_stores(configured: Configured, database: Database) -> FileStores:
     for name, backend in built.items():
         _bind(name, backend, built)
     check_places(built)
-    await database.read(check, configured)
-    broken = await _prepare(built)
+    rows_before = await database.read(check, configured)
+    holding = await database.read(lambda uow: {row.name for row in rows_before if uow.file_stores.holds_files(row.id)})
+    broken = await _prepare(configured, holding)
     rows = await database.write(record, configured)
     policies = {name: store.policies for name, store in configured.items()}
     stores = FileStores(rows, built, policies)
@@ -181,17 +182,25 @@ def _bind(name: str, backend: FileStoreBackend[Any], built: Mapping[str, FileSto
         raise ConfigurationError(f"stores.{name}: {error}") from error
 
 
-async def _prepare(built: Mapping[str, FileStoreBackend[Any]]) -> dict[str, DebusineError]:
+async def _prepare(configured: Configured, holding: Collection[str]) -> dict[str, DebusineError]:
     """Have every place ready; returns why some are not."""
     broken: dict[str, DebusineError] = {}
-    for name in _behind_first(built):
+    for name in _behind_first({name: store.backend for name, store in configured.items()}):
         try:
-            await built[name].prepare()
+            await _prepare_one(configured[name], holds_files=name in holding)
         except (ConfigurationError, Unavailable) as error:
             broken[name] = error
-    if len(broken) == len(built):
+    if len(broken) == len(configured):
         raise NoStoreWorks({name: str(reason) for name, reason in broken.items()})
     return broken
+
+
+async def _prepare_one(store: ConfiguredStore, *, holds_files: bool) -> None:
+    if store.policies.read_only:
+        return  # nothing is to be made there; whether the files are there is seen afterwards
+    if holds_files:
+        await store.backend.probe()  # else a disk that is not mounted would be made ready as an empty place
+    await store.backend.prepare()
 
 
 def _behind_first(built: Mapping[str, FileStoreBackend[Any]]) -> list[str]:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from attrs import frozen
@@ -15,7 +15,7 @@ from debusine.domain.errors import DebusineError, NotFound, Unavailable
 from debusine.domain.files import ArtifactPath, FileInArtifact, FileInStore
 from debusine.domain.rights import Action
 from debusine.domain.workspaces import Workspace
-from debusine.plugin import FileStoreBackend, StoreData
+from debusine.plugin import Damaged, FileMissing, FileStoreBackend, StoreData
 from debusine.services.artifacts import find
 from debusine.services.file_stores import FileStores
 from debusine.services.local_files import local_chunks
@@ -142,21 +142,23 @@ async def _first_opened(
     for copy in stores.readers(copies):
         try:
             with stores.watching(copy.store) as backend:
-                return await stack.enter_async_context(_opened(backend, part, StoreData(copy.data)))
+                return await _open(stack, backend, part, StoreData(copy.data))
         except (DebusineError, OSError) as error:
             logger.error("The copy %s of file %s in store %s: %s", copy.id, copy.file, copy.store, error)
     return None
 
 
-def _opened(
-    backend: FileStoreBackend[Any], part: Part, data: StoreData
-) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+async def _open(
+    stack: AsyncExitStack, backend: FileStoreBackend[Any], part: Part, data: StoreData
+) -> AsyncIterator[bytes]:
     file = part.place.file
     length = min(part.length, file.size - part.start)
-    path = backend.local_path(file, data)
-    return (
-        backend.open(file, data, part.start, length) if path is None else local_chunks(path, file, part.start, length)
-    )
+    if (path := backend.local_path(file, data)) is not None:
+        try:
+            return await stack.enter_async_context(local_chunks(path, file, part.start, length))
+        except (FileMissing, Damaged):
+            pass  # a copy in front of the store, which has gone since: the backend knows where else to look
+    return await stack.enter_async_context(backend.open(file, data, part.start, length))
 
 
 def _one_file(uow: UnitOfWork, artifact: Artifact, workspace: Workspace, place: FileInArtifact) -> Download:

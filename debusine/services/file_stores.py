@@ -113,11 +113,25 @@ class FileStores(Mapping[str, FileStoreBackend[Any]]):
 
     def receivers(self, size: int, *, of: int) -> tuple[int, ...]:
         """The stores to which a file may move from a store, the best one first."""
-        wanted = self.policies_of(of).drain_to
+        wanted, places = self.policies_of(of).drain_to, self.in_one_place_with(of)
         named = [each.row.id for each in self._opened.values() if wanted in {None, each.row.name}]
-        return tuple(
-            sorted((store for store in named if store != of and self._takes(store, size)), key=self._reluctance)
-        )
+        fit = (store for store in named if store not in places and self._takes(store, size))
+        return tuple(sorted(fit, key=self._reluctance))
+
+    def in_one_place_with(self, store: int) -> set[int]:
+        """The stores that have the same objects as a store, because one stands in front of the other; and itself."""
+        name = self._get(store).row.name
+        before = {each.row.name for each in self._opened.values() if name in self._behind(each.row.name)}
+        return {self.rows[other].id for other in {name} | before | self._behind(name) if other in self.rows}
+
+    def _behind(self, name: str) -> set[str]:
+        found, waiting = set[str](), list(self[name].fronts)
+        while waiting:
+            other = waiting.pop()
+            if other not in found and other in self.rows:
+                found.add(other)
+                waiting.extend(self[other].fronts)
+        return found
 
     def fits(self, store: int, size: int) -> bool:
         """Whether so many bytes more would not be too many."""
@@ -158,7 +172,7 @@ class FileStores(Mapping[str, FileStoreBackend[Any]]):
 
     async def keep_in(self, store: int, file: File, source: Path) -> Kept:
         """Have a store keep a file, and remember how that went."""
-        with self.watching(store) as backend:
+        with self.watching(store, writing=True) as backend:
             kept = Kept(store, await backend.store(file, source))
         self.note_size(store, file.size)
         return kept
@@ -167,7 +181,7 @@ class FileStores(Mapping[str, FileStoreBackend[Any]]):
         """Have one of the stores keep what is in memory, as ``FileStoreBackend.store_content`` says; blocks."""
 
         def attempt(store: int) -> Kept:
-            with self.watching(store) as backend:
+            with self.watching(store, writing=True) as backend:
                 kept = Kept(store, backend.store_content(file, content))
             self.note_size(store, file.size)
             return kept
@@ -175,10 +189,10 @@ class FileStores(Mapping[str, FileStoreBackend[Any]]):
         return _first(attempt, [store for store in stores if self.by_id(store).takes_content])
 
     @contextmanager
-    def watching(self, store: int) -> Iterator[FileStoreBackend[Any]]:
+    def watching(self, store: int, *, writing: bool = False) -> Iterator[FileStoreBackend[Any]]:
         """Do something with a backend in the block, and remember how it went."""
         opened = self._get(store)
-        with opened.health.watching():
+        with opened.health.watching(writing=writing):
             yield opened.backend
 
     def _get(self, store: int) -> Opened:
@@ -192,11 +206,11 @@ class FileStores(Mapping[str, FileStoreBackend[Any]]):
 
     def _reluctance(self, store: int) -> tuple[bool, bool, int]:
         each = self._opened[store]
-        return not each.health.usable, self.above_soft_limit(store) > 0, -each.policies.upload_priority
+        return not each.health.takes, self.above_soft_limit(store) > 0, -each.policies.upload_priority
 
     def _distance(self, store: int) -> tuple[bool, int]:
         each = self._opened[store]
-        return not each.health.usable, -each.policies.download_priority
+        return not each.health.gives, -each.policies.download_priority
 
     def __getitem__(self, name: str) -> FileStoreBackend[Any]:
         return self._opened[self.rows[name].id].backend

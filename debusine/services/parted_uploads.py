@@ -62,10 +62,10 @@ class PartedFile:
             return cls(stores, spool, target, target.parted)
         if target.upload is not None or not target.stores:
             return None
-        best = next((store for store in target.stores if stores.health_of(store).usable), target.stores[0])
+        best = next((store for store in target.stores if stores.health_of(store).takes), target.stores[0])
         if not stores.by_id(best).takes_parts:
             return None
-        with stores.watching(best) as backend:
+        with stores.watching(best, writing=True) as backend:
             data = await backend.begin_parts(target.file)
         return cls(stores, spool, target, PartedUpload(store=best, data=data))
 
@@ -118,7 +118,7 @@ class PartedFile:
 
     async def store_part(self, scratch: PartialFile, number: int, start: int, length: int) -> UploadPart:
         """Have the store keep a part."""
-        with self.stores.watching(self.parted.store) as backend:
+        with self.stores.watching(self.parted.store, writing=True) as backend:
             data = await backend.store_part(
                 self.target.file, dict(self.parted.data), number, scratch.path, start, length
             )
@@ -152,7 +152,7 @@ class PartedFile:
     async def finish(self, parts: list[UploadPart]) -> Kept:
         """Have the store put all parts together."""
         data = [dict(part.data) for part in parts]
-        with self.stores.watching(self.parted.store) as backend:
+        with self.stores.watching(self.parted.store, writing=True) as backend:
             return Kept(self.parted.store, await backend.finish_parts(self.target.file, dict(self.parted.data), data))
 
     async def finished_before(self) -> Kept | None:

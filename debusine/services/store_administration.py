@@ -202,7 +202,7 @@ async def verify_stores(depot: Depot, arguments: SomeStores, report: Report) -> 
 async def migrate(depot: Depot, arguments: Migrate, report: Report) -> MigrateResult:
     """Move everything from one store to another; interrupted, it goes on where it was."""
     source, target = _named(depot.stores, arguments.source), _named(depot.stores, arguments.target)
-    _check_migration(source, target)
+    _check_migration(depot.stores, source, target)
     await depot.database.write(lambda uow: workspaces.leave(uow, store=source.row.id, for_=target.row.id))
     contents = await depot.database.count(lambda uow: uow.stored_files.contents())
     total = contents.get(source.row.id, StoreContents()).size
@@ -303,13 +303,13 @@ def _named(stores: FileStores, name: str) -> Opened:
     raise UnknownStore(name, stores)
 
 
-def _check_migration(source: Opened, target: Opened) -> None:
+def _check_migration(stores: FileStores, source: Opened, target: Opened) -> None:
     if source.row.id == target.row.id:
         raise CannotMigrate("both stores are the same")
     if not target.policies.takes_files:
         raise CannotMigrate(f"the store {target.row.name} is {', '.join(unusual(target.policies))}")
-    if source.row.name in target.backend.fronts:
-        raise CannotMigrate(f"the store {target.row.name} keeps its files in {source.row.name}")
+    if target.row.id in stores.in_one_place_with(source.row.id):
+        raise CannotMigrate("one of the stores stands in front of the other, so both have the same objects")
 
 
 def _after_migration(uow: UnitOfWork, store: int) -> tuple[bool, int]:

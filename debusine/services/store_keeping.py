@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import aclosing
 from datetime import timedelta
 
@@ -33,14 +33,13 @@ BATCH = 100
 async def revive(depot: Depot) -> None:
     """Ask every store that fails whether it works again."""
     for each in depot.stores.opened():
-        if each.health.usable and each.health.prepared:
+        if each.health.takes and each.health.prepared:
             continue
         try:
             await _try_again(depot, each)
         except (ConfigurationError, Unavailable, OSError) as error:
             logger.debug("The store %s still does not work: %s", each.row.name, error)
         else:
-            each.health.prepared = True
             each.health.recover()
 
 
@@ -69,7 +68,7 @@ class Keeper:
     async def make_round(self) -> None:
         """See to each store once; what fails is tried again in the next round."""
         for each in self.depot.stores.opened():
-            if not each.health.usable:
+            if not each.health.gives:
                 continue
             for job in (self.tidy, self.remove, self.drain, self.populate, self.scrub):
                 try:
@@ -82,7 +81,9 @@ class Keeper:
         if self.clock() - self._tidied.get(each.row.id, float("-inf")) < TIDY:
             return
         self._tidied[each.row.id] = self.clock()
-        unfinished = await self.depot.database.read(lambda uow: uow.parted_uploads.unfinished(each.row.id))
+        # What was begun through a store in front of this one has its parts here.
+        stores = self.depot.stores.in_one_place_with(each.row.id)
+        unfinished = await self.depot.database.read(lambda uow: uow.parted_uploads.unfinished(stores))
         with self.depot.stores.watching(each.row.id) as backend:
             if count := await backend.tidy([StoreData(data) for data in unfinished]):
                 logger.info("The store %s let go of %d beginnings without an end", each.row.name, count)
@@ -103,8 +104,9 @@ class Keeper:
         """Copy what a store lacks that shall have everything."""
         if not each.policies.populate:
             return
+        places = self.depot.stores.in_one_place_with(each.row.id)
         ended = self.clock() + SHARE
-        while batch := await self._lacking(each):
+        while batch := await self._lacking(each, places):
             for file in batch:
                 if self.clock() > ended:
                     return
@@ -127,11 +129,9 @@ class Keeper:
                 if self.clock() > ended:
                     return
 
-    async def _lacking(self, each: Opened) -> list[File]:
+    async def _lacking(self, each: Opened, places: Collection[int]) -> list[File]:
         after = self._populated.get(each.row.id, 0)
-        return await self.depot.database.read(
-            lambda uow: list(uow.stored_files.lacking(each.row.id, after=after, limit=BATCH))
-        )
+        return await self.depot.database.read(lambda uow: uow.stored_files.lacking(places, after=after, limit=BATCH))
 
     async def _move(self, each: Opened, moves: AsyncGenerator[moving.Moved, None]) -> None:
         ended, moved, failure = self.clock() + SHARE, 0, None

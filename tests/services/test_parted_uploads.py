@@ -309,7 +309,7 @@ async def test_a_store_knows_which_beginnings_still_go_on(cluster: Cluster) -> N
         cluster.memory.begun[key] = evolve(begun, at=begun.at - timedelta(days=2))
 
     store = cluster.workshop.workspace.default_file_store
-    unfinished = await depot.database.read(lambda uow: uow.parted_uploads.unfinished(store))
+    unfinished = await depot.database.read(lambda uow: uow.parted_uploads.unfinished([store]))
     assert await depot.backend.tidy([dict(data) for data in unfinished]) == 1
 
     await upload([depot], artifact, chunk=CHUNK, start=CHUNK)

@@ -3,12 +3,17 @@
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from debusine.domain.errors import StorageFull, Unavailable
 from debusine.domain.stores import StorePolicies
+from debusine.services.copying import give
+from debusine.services.downloads import Unreadable
 from debusine.services.file_stores import NoStoreTakes, StoresFull
+from debusine.services.store_administration import CannotMigrate
 from debusine.services.store_health import LONGEST_PAUSE, PATIENCE, TOGETHER, StorePaused
 from debusine.services.store_keeping import count, revive
+from debusine.testing import MemoryFileStore
 from tests.stores import Warehouse, open_warehouse
 from tests.work import Workshop
 
@@ -124,8 +129,6 @@ async def test_a_file_is_read_from_the_store_with_the_highest_download_priority(
 ) -> None:
     warehouse = await two(workshop, tmp_path, USUAL, StorePolicies(download_priority=1, populate=True))
     artifact = await warehouse.add(b"content")
-    from debusine.services.copying import give
-
     assert await give(warehouse.uploads, await warehouse.file(b"content"), warehouse.id("Second"))
     warehouse.backend("Default").failures["open"] = AssertionError("read from the wrong store")
 
@@ -133,9 +136,6 @@ async def test_a_file_is_read_from_the_store_with_the_highest_download_priority(
 
 
 async def test_nothing_is_downloaded_from_a_store_for_bad_days(workshop: Workshop, tmp_path: Path) -> None:
-    from debusine.services.copying import give
-    from debusine.services.downloads import Unreadable
-
     warehouse = await two(workshop, tmp_path, USUAL, StorePolicies(write_only=True))
     artifact = await warehouse.add(b"content")
     assert await give(warehouse.uploads, await warehouse.file(b"content"), warehouse.id("Second"))
@@ -148,9 +148,9 @@ async def test_nothing_is_downloaded_from_a_store_for_bad_days(workshop: Worksho
 async def fail(warehouse: Warehouse, times: int) -> None:
     warehouse.backend("Default").failures["store"] = Unavailable("away")
     for _ in range(times):
-        artifact = await warehouse.depot.declare({"a": b"content"})
+        artifact = await warehouse.depot.declare({"a": b"never kept"})
         with pytest.raises(Unavailable):
-            await warehouse.depot.put(artifact, "a", b"content")
+            await warehouse.depot.put(artifact, "a", b"never kept")
         warehouse.clock.seconds += TOGETHER
 
 
@@ -179,7 +179,7 @@ async def test_pauses_grow_up_to_the_longest(workshop: Workshop, tmp_path: Path)
         warehouse.clock.seconds += LONGEST_PAUSE
         with pytest.raises(Unavailable), health.watching():
             raise Unavailable("away")
-        pauses.append(max(0.0, health._paused_until - warehouse.clock.seconds))
+        pauses.append(max(0.0, health.giving.until - warehouse.clock.seconds))
 
     assert pauses == [0, 0, 1, 2, 4, 8, 16, 30, 30, 30]
 
@@ -205,7 +205,7 @@ async def test_failures_of_one_moment_count_once(workshop: Workshop, tmp_path: P
         with pytest.raises(Unavailable), health.watching():
             raise Unavailable("away")
 
-    assert health.usable
+    assert health.gives
 
 
 async def test_only_one_is_let_through_to_try_a_paused_store(workshop: Workshop, tmp_path: Path) -> None:
@@ -214,10 +214,48 @@ async def test_only_one_is_let_through_to_try_a_paused_store(workshop: Workshop,
     health = warehouse.stores.health_of(warehouse.id("Default"))
     warehouse.clock.seconds += LONGEST_PAUSE
 
-    with health.watching(), pytest.raises(StorePaused), health.watching():
+    with health.watching(writing=True), pytest.raises(StorePaused), health.watching(writing=True):
         pass
-    with health.watching():
+    with health.watching(writing=True):
         pass
+
+
+async def test_a_store_that_takes_nothing_still_gives_what_it_has(workshop: Workshop, tmp_path: Path) -> None:
+    warehouse = await open_warehouse(workshop, tmp_path, {"Default": USUAL})
+    artifact = await warehouse.add(b"kept before")
+    await fail(warehouse, PATIENCE + 1)
+
+    assert await warehouse.depot.fetch(artifact, "a") == b"kept before"
+    assert warehouse.stores.health == {"Default": "away"}
+
+
+async def test_two_stores_with_one_place_do_not_get_each_others_files(workshop: Workshop, tmp_path: Path) -> None:
+    class Front(MemoryFileStore):
+        fronts = ("Behind",)
+
+    warehouse = await open_warehouse(workshop, tmp_path, {"Default": USUAL, "Behind": USUAL, "Third": USUAL})
+    warehouse.stores._opened[warehouse.id("Default")] = evolve(
+        warehouse.stores._opened[warehouse.id("Default")], backend=Front()
+    )
+    default, behind, third = (warehouse.id(name) for name in ("Default", "Behind", "Third"))
+
+    assert warehouse.stores.in_one_place_with(default) == {default, behind}
+    assert warehouse.stores.in_one_place_with(behind) == {default, behind}
+    assert warehouse.stores.receivers(1, of=default) == (third,)
+    assert warehouse.stores.receivers(1, of=behind) == (third,)
+    with pytest.raises(CannotMigrate, match="in front of the other"):
+        await warehouse.operate("stores migrate", source="Behind", target="Default")
+
+
+async def test_a_copy_in_front_that_has_just_gone_is_read_from_behind(workshop: Workshop, tmp_path: Path) -> None:
+    warehouse = await open_warehouse(workshop, tmp_path, {"Default": USUAL})
+    artifact = await warehouse.add(b"content")
+    paths = [tmp_path / "evicted", tmp_path / "cut"]
+    paths[1].write_bytes(b"c")
+    for path in paths:
+        warehouse.backend("Default").local_path = lambda file, data, path=path: path  # type: ignore[method-assign, misc]
+
+        assert await warehouse.depot.fetch(artifact, "a") == b"content"
 
 
 def test_policies_that_contradict_each_other_are_told() -> None:
