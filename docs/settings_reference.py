@@ -26,6 +26,7 @@ def write_tables(app: Sphinx) -> None:
     tables: dict[str, tuple[type[Any], str]] = {
         "settings": (config.Settings, ""),
         "limits": (config.Limits, "LIMITS__"),
+        "stores": (config.StoreSettings, "STORES__NAME__"),
     }
     for name, (settings, prefix) in tables.items():
         (places / f"{name}.inc").write_text(HEAD + "".join(rows(settings, prefix)))
@@ -33,13 +34,21 @@ def write_tables(app: Sphinx) -> None:
 
 def rows(settings: type[Any], prefix: str) -> Iterator[str]:
     """One row for each scalar setting of a class."""
-    words = ModuleAnalyzer.for_module(settings.__module__)
-    words.analyze()
+    words = {name: text for class_ in settings.__mro__[:-1] for name, text in comments(class_)}
     for attribute in fields(settings):
         if attribute.metadata.get("setting", True) and not isinstance(attribute.default, Factory):  # type: ignore[arg-type]
-            said = " ".join(words.attr_docs.get((settings.__name__, attribute.name), [])).strip()
+            said = words.get(attribute.name, "")
             twin = f"DEBUSINE_{prefix}{attribute.name.upper()}"
             yield f"| `{attribute.name}` | {shown(attribute)} | `{twin}` | {said} |\n"
+
+
+def comments(class_: type[Any]) -> Iterator[tuple[str, str]]:
+    """The fields that a class itself defines, each with what its comment says."""
+    found = ModuleAnalyzer.for_module(class_.__module__)
+    found.analyze()
+    for (owner, name), lines in found.attr_docs.items():
+        if owner == class_.__name__:
+            yield name, " ".join(lines).strip()
 
 
 def shown(attribute: "Attribute[Any]") -> str:
