@@ -44,7 +44,7 @@ def refusal(environment: Environment, directory: Path, configuration: str) -> st
 def test_an_unknown_backend_is_told_with_those_that_there_are(environment: Environment, tmp_path: Path) -> None:
     told = refusal(environment, tmp_path, '[stores.Default]\nbackend = "tape"\n')
 
-    assert "stores.Default.backend: there is no file store backend named 'tape'; available: local\n" in told
+    assert "stores.Default.backend: there is no file store backend named 'tape'; available: local, s3\n" in told
 
 
 def test_an_unknown_policy_is_told_with_those_that_there_are(environment: Environment, tmp_path: Path) -> None:
