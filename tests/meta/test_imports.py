@@ -32,6 +32,13 @@ def test_finding_the_plugins_imports_nothing_heavy() -> None:
     assert "debusine_notify_email.method" not in modules
 
 
+def test_a_server_without_a_store_in_s3_gets_nothing_of_boto3() -> None:
+    modules = modules_after("from debusine.plugin.manager import PluginManager; PluginManager.load().file_stores()")
+
+    assert "debusine_filestore_s3.backend" in modules
+    assert modules.intersection(["boto3", "botocore.client"]) == set()
+
+
 def test_a_worker_that_asks_for_its_tasks_gets_nothing_of_the_servers_side() -> None:
     modules = modules_after("from debusine.plugin.manager import PluginManager; PluginManager.load().tasks()")
 

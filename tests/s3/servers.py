@@ -65,6 +65,10 @@ class S3Server:
         client.close()
         return name
 
+    def shared_bucket(self) -> str:
+        """A bucket for tests that each keep to a prefix of their own: making one takes longer than most tests."""
+        return _shared_bucket(self)
+
     def settings(self, bucket: str) -> Mapping[str, Any]:
         """What the options of a store in a bucket are structured from; the secret's file has yet to be named."""
         settings = {"bucket": bucket, "endpoint_url": self.endpoint_url, "region": REGION, "access_key_id": ACCESS_KEY}
@@ -77,6 +81,11 @@ class Swift:
 
     http: S3Server
     https: S3Server
+
+
+@cache
+def _shared_bucket(server: S3Server) -> str:
+    return server.new_bucket()
 
 
 @cache

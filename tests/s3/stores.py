@@ -1,5 +1,6 @@
 """Stores in the buckets of test servers."""
 
+import itertools
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,11 +15,14 @@ from debusine_filestore_s3.options import S3Options
 from debusine.plugin import structure
 from tests.s3.servers import S3Server
 
+_numbers = itertools.count(1)
+
 
 def options_for(server: S3Server, **changes: Any) -> S3Options:
-    """The options of a store in a new bucket, or the one that the changes name."""
-    settings = dict(server.settings(changes.pop("bucket", None) or server.new_bucket()))
-    return structure(settings | {"secret_access_key": server.secret_key} | changes, S3Options)
+    """The options of an empty store: below a prefix of its own, unless the changes name a bucket."""
+    settings = server.settings(changes.get("bucket") or server.shared_bucket())
+    own = {"prefix": "" if "bucket" in changes else f"store-{next(_numbers)}/", "secret_access_key": server.secret_key}
+    return structure({**settings, **own, **changes}, S3Options)
 
 
 @asynccontextmanager
@@ -40,7 +44,7 @@ def without_pauses(patch: pytest.MonkeyPatch) -> None:
 
 @frozen
 class Held:
-    """What a bucket really holds, seen without the store."""
+    """What a store really holds, seen without it."""
 
     #: Key → size.
     objects: Mapping[str, int]
@@ -48,14 +52,16 @@ class Held:
     uploads: tuple[str, ...]
 
 
-def held(server: S3Server, bucket: str) -> Held:
-    """Look into a bucket."""
+def held(server: S3Server, options: S3Options) -> Held:
+    """Look into a bucket, below the store's prefix."""
     client = server.client()
-    objects = client.list_objects_v2(Bucket=bucket).get("Contents", [])
-    uploads = client.list_multipart_uploads(Bucket=bucket).get("Uploads", [])
+    place = {"Bucket": options.bucket, "Prefix": options.prefix}
+    objects = client.list_objects_v2(**place).get("Contents", [])
+    uploads = client.list_multipart_uploads(**place).get("Uploads", [])
     client.close()
-    return Held({each["Key"]: each["Size"] for each in objects}, tuple(each["Key"] for each in uploads))
+    short = len(options.prefix)
+    return Held({each["Key"][short:]: each["Size"] for each in objects}, tuple(each["Key"][short:] for each in uploads))
 
 
-#: A bucket in which nothing is left.
+#: A store in which nothing is left.
 EMPTY = Held({}, ())

@@ -12,7 +12,6 @@ from attrs import frozen
 from urllib3.response import BaseHTTPResponse
 
 from debusine.plugin import FileMissing, StoredEntry, StoredObject
-from debusine_filestore_s3.client import new_client
 from debusine_filestore_s3.keys import Key, data_of, is_key
 from debusine_filestore_s3.options import S3Options
 from debusine_filestore_s3.slices import Slice
@@ -184,6 +183,8 @@ class Bucket:
             client.close()
 
     def _new_client(self) -> Any:
+        from debusine_filestore_s3.client import new_client  # boto3 is only for servers that have such a store
+
         try:
             return new_client(self.options)
         except (boto.BotoCoreError, ValueError) as error:

@@ -1,4 +1,7 @@
-"""The client of boto3, as a store wants it."""
+"""The client of boto3, as a store wants it.
+
+Imported when a store is first used: boto3 takes 0.1 s and 10 MB, and every server imports this package.
+"""
 
 import logging
 import threading

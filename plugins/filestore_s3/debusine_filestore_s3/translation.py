@@ -7,7 +7,6 @@ from typing import Any
 
 import botocore.exceptions as boto
 from attrs import frozen
-from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
 from debusine.plugin import DebusineError, FileMissing, Invalid, PartsGone, StorageFull, Unavailable
@@ -100,6 +99,8 @@ class Translation:
     @contextmanager
     def of_errors(self, what: str) -> Iterator[None]:
         """Say what it means for the farm that something went wrong with an object."""
+        from botocore.parsers import ResponseParserError  # boto3 is only for servers that have such a store
+
         try:
             yield
         except boto.ClientError as error:

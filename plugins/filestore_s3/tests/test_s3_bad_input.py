@@ -63,7 +63,7 @@ class TestStart:
         async with open_store(options) as store:
             await store.prepare()
 
-        assert held(swift.http, options.bucket) == EMPTY
+        assert held(swift.http, options) == EMPTY
 
     async def test_a_wrong_secret(self, options: S3Options) -> None:
         said = await refusal(options, secret_access_key=Secret("not-it"))
@@ -147,6 +147,8 @@ class TestStart:
     async def test_a_region_that_is_not_set_is_found(self, options: S3Options) -> None:
         async with open_store(attrs.evolve(options, region=None)) as store:
             await store.prepare()
+
+            assert [entry async for entry in store.entries()] == []
 
     async def test_an_authority_that_is_not_named(self, swift: Swift) -> None:
         said = await refusal(options_for(swift.https), ca_bundle=None)

@@ -17,9 +17,8 @@ from tests.s3.stores import open_store, options_for
 class S3Conformance(FileStoreConformance):
     @pytest.fixture
     async def backend(self, server: S3Server) -> AsyncIterator[S3FileStore]:
-        options = options_for(server, prefix="debusine/")
+        options = options_for(server, connections=4)
         async with open_store(options) as backend:
-            await backend.prepare()
             # Its threads come when they are needed; that is no leak.
             await asyncio.gather(*(backend._threads.run(time.sleep, 0.005) for _ in range(3 * options.connections)))
             yield backend

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
 
+import attrs
 import pytest
 from debusine_filestore_s3.backend import S3FileStore
 from debusine_filestore_s3.options import MIB, S3Options
@@ -54,7 +55,7 @@ def proxy(swift: Swift) -> Iterator[FaultProxy]:
 
 @pytest.fixture
 def options(swift: Swift, proxy: FaultProxy) -> S3Options:
-    return options_for(swift.http, endpoint_url=proxy.endpoint_url, prefix="p/", part_size=5 * MIB)
+    return options_for(swift.http, endpoint_url=proxy.endpoint_url, part_size=5 * MIB)
 
 
 @pytest.fixture
@@ -64,10 +65,9 @@ async def store(options: S3Options) -> AsyncIterator[S3FileStore]:
 
 
 @pytest.fixture
-async def hasty(swift: Swift, options: S3Options) -> AsyncIterator[S3FileStore]:
+async def hasty(options: S3Options) -> AsyncIterator[S3FileStore]:
     """A store that does not wait long."""
-    settings = {"endpoint_url": options.endpoint_url, "bucket": options.bucket, "read_timeout": PATIENCE}
-    async with open_store(options_for(swift.http, prefix="p/", part_size=5 * MIB, **settings)) as store:
+    async with open_store(attrs.evolve(options, read_timeout=PATIENCE)) as store:
         yield store
 
 
@@ -90,8 +90,8 @@ async def read_into(got: list[bytes], store: S3FileStore, source: Source, key: s
 
 
 async def require_stored_once(swift: Swift, store: S3FileStore, source: Source, key: str) -> None:
-    found = held(swift.http, store.options.bucket)
-    assert found.objects == {f"p/{key}": source.file.size}
+    found = held(swift.http, store.options)
+    assert found.objects == {key: source.file.size}
     assert found.uploads == ()
     assert await read(store, source, key) == source.content
 
@@ -136,7 +136,7 @@ class TestStoring:
         else:
             with pytest.raises(Unavailable, match="cannot be used just now"):
                 await store.store(source.file, source.path)
-            assert held(swift.http, store.options.bucket) == EMPTY
+            assert held(swift.http, store.options) == EMPTY
 
     @pytest.mark.parametrize(("operation", "size"), [("PutObject", SMALL), ("UploadPart", LARGE)])
     @pytest.mark.parametrize("fault", [Corrupted(500), Reset(70_000)], ids=lambda fault: type(fault).__name__)
@@ -174,7 +174,7 @@ class TestStoring:
         with pytest.raises(Unavailable, match="what arrives there is not what was sent"):
             await store.store(sources[size].file, sources[size].path)
 
-        assert held(swift.http, store.options.bucket) == EMPTY
+        assert held(swift.http, store.options) == EMPTY
 
     @pytest.mark.parametrize(("operation", "size"), OPERATIONS)
     @pytest.mark.parametrize("fault", [Slow(TOO_LATE), Late(TOO_LATE)], ids=lambda fault: type(fault).__name__)
@@ -194,9 +194,9 @@ class TestStoring:
 
         await asyncio.sleep(TOO_LATE - PATIENCE)  # what is late has arrived, and done no harm
         if operation == "CreateMultipartUpload" and isinstance(fault, Late):
-            found = held(swift.http, hasty.options.bucket)
+            found = held(swift.http, hasty.options)
             assert len(found.uploads) == 1  # it was begun when nobody knew of it: for `tidy`
-            assert found.objects == {f"p/{data['key']}": size}
+            assert found.objects == {data["key"]: size}
         else:
             await require_stored_once(swift, hasty, sources[size], data["key"])
 
@@ -208,7 +208,7 @@ class TestStoring:
         with pytest.raises(Unavailable, match="it answers 503 to HeadObject"):
             await store.store(sources[SMALL].file, sources[SMALL].path)
 
-        assert held(swift.http, store.options.bucket) == EMPTY
+        assert held(swift.http, store.options) == EMPTY
         assert "DeleteObject" not in proxy.requests  # who did not say whether it is there need not be asked
 
     async def test_a_full_server_is_full_and_keeps_nothing(
@@ -221,7 +221,7 @@ class TestStoring:
             with pytest.raises(StorageFull, match="has no room for"):
                 await store.store(source.file, source.path)
 
-        assert held(swift.http, store.options.bucket) == EMPTY
+        assert held(swift.http, store.options) == EMPTY
 
     @pytest.mark.parametrize("after", [0.0, 0.05, 0.1, 0.2, 0.3])
     async def test_a_storing_that_is_cancelled_leaves_nothing(
@@ -235,7 +235,7 @@ class TestStoring:
         with pytest.raises(asyncio.CancelledError):
             await task
 
-        assert held(swift.http, store.options.bucket) == EMPTY
+        assert held(swift.http, store.options) == EMPTY
 
     async def test_what_cannot_be_removed_is_said_and_left_to_the_sweep(
         self,
@@ -423,7 +423,7 @@ class TestRemoving:
         with pytest.raises(Unavailable) if stays else contextlib.nullcontext():
             await store.remove(sources[SMALL].file, data)
 
-        assert bool(held(swift.http, store.options.bucket).objects) is stays
+        assert bool(held(swift.http, store.options).objects) is stays
 
     @pytest.mark.parametrize("fault", [Refused(), Lost()], ids=lambda fault: type(fault).__name__)
     async def test_a_server_that_is_away_has_lost_nothing(
@@ -440,12 +440,14 @@ class TestRemoving:
         with pytest.raises(Unavailable):
             _ = [entry async for entry in store.entries()]
 
-    async def test_a_bucket_that_is_gone_has_lost_nothing(
-        self, swift: Swift, store: S3FileStore, sources: dict[int, Source]
-    ) -> None:
+    async def test_a_bucket_that_is_gone_has_lost_nothing(self, swift: Swift, sources: dict[int, Source]) -> None:
+        async with open_store(options_for(swift.http, bucket=swift.http.new_bucket())) as store:
+            await self.lose_bucket(swift, store, sources)
+
+    async def lose_bucket(self, swift: Swift, store: S3FileStore, sources: dict[int, Source]) -> None:
         data = await store.store(sources[SMALL].file, sources[SMALL].path)
         client = swift.http.client()
-        client.delete_object(Bucket=store.options.bucket, Key=f"p/{data['key']}")
+        client.delete_object(Bucket=store.options.bucket, Key=store.options.prefix + data["key"])
         with pytest.raises(FileMissing):
             await store.stat(sources[SMALL].file, data)
 
