@@ -9,14 +9,21 @@ import click
 from debusine.cli.admin_program import Operator, Program
 from debusine.cli.client.given import read_mapping
 from debusine.cli.operator import PROGRAM
+from debusine.cli.programs import SETTINGS, VERSION
 from debusine.cli.stores import stores
 
 
-@click.group(cls=Program)
-@click.option("--config", type=click.Path(path_type=Path), help="The server's TOML file.")
-@click.option("--data-dir", type=click.Path(path_type=Path), help="The server's data directory.")
+@click.group(cls=Program, context_settings=SETTINGS)
+@click.option(
+    "--config", type=click.Path(path_type=Path), help="The server's TOML file; else DATA_DIR/debusine.toml, if any."
+)
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    help="The server's data directory; else /var/lib/debusine (root) or ~/.local/share/debusine.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print results as JSON.")
-@click.version_option(package_name="debusine", prog_name=PROGRAM)
+@click.version_option(package_name="debusine", prog_name=PROGRAM, message=VERSION)
 @click.pass_context
 def main(context: click.Context, config: Path | None, data_dir: Path | None, as_json: bool) -> None:
     """Run a farm: users, tokens, workers, workspaces, stores; the same while its server runs and while it does not."""

@@ -11,6 +11,7 @@ from debusine.cli.client.options import global_options
 from debusine.cli.client.program import Program
 from debusine.cli.client.watching import on_work_request_completed
 from debusine.cli.client.work_requests import create_work_request, list_work_requests, show_work_request
+from debusine.cli.programs import SETTINGS, VERSION
 
 EPILOG = """\b
 From a source package to checked binary packages:
@@ -35,10 +36,8 @@ or not possible.
 """
 
 
-@click.group(
-    cls=Program, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
-)
-@click.version_option(package_name="debusine", message="debusine %(version)s")
+@click.group(cls=Program, epilog=EPILOG, context_settings={**SETTINGS, "max_content_width": 100})
+@click.version_option(package_name="debusine", prog_name="debusine", message=VERSION)
 @global_options
 def debusine() -> None:
     """Build and check Debian packages on a farm.

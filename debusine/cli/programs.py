@@ -1,9 +1,16 @@
-"""The first step of the programs with an extra of their own: where it is not installed, they say what to install."""
+"""What the programs have in common, and the first step of those with an extra of their own.
+
+Where that is not installed, they say what to install.
+"""
 
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
+
+#: What all programs have in common: ``-h`` as well as ``--help``, and how they tell their version.
+SETTINGS = {"help_option_names": ["-h", "--help"]}
+VERSION = "%(prog)s %(version)s"
 
 #: Extra → the packages that it brings.
 EXTRAS = {"server": ("alembic", "jsonschema", "prometheus_client", "sqlalchemy"), "worker": ("psutil",)}

@@ -18,6 +18,7 @@ import click
 
 from debusine import logs
 from debusine.cli.data_directory import locked_in_time, make_uploads
+from debusine.cli.programs import SETTINGS, VERSION
 from debusine.config import Settings, read_settings
 from debusine.db.database import Database
 from debusine.db.engine import sqlite_url
@@ -49,7 +50,7 @@ SWITCH = 0.001
 LEAVING = 1.0
 
 
-@click.command()
+@click.command(context_settings=SETTINGS)
 @click.option("--config", type=click.Path(path_type=Path), help="The TOML file; else DATA_DIR/debusine.toml, if any.")
 @click.option(
     "--data-dir",
@@ -62,7 +63,7 @@ LEAVING = 1.0
     type=click.Choice([*map(str, LogFormat)]),
     help="How the log is written; else as log_format of the TOML file says, else text.",
 )
-@click.version_option(package_name="debusine", prog_name=PROGRAM)
+@click.version_option(package_name="debusine", prog_name=PROGRAM, message=VERSION)
 def main(config: Path | None, data_dir: Path | None, listen: str | None, log_format: str | None) -> None:
     """Serve a farm: its API, its scheduler and its pages."""
     logs.set_up(LogFormat(log_format or LogFormat.TEXT))

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from debusine import logs
+from debusine.cli.programs import SETTINGS, VERSION
 from debusine.client import Access, Backoff, Client, Connection, WorkerClient
 from debusine.domain.errors import ConfigurationError, DebusineError
 from debusine.logs import LogFormat
@@ -56,7 +57,7 @@ class StartedAsRoot(ConfigurationError):
         )
 
 
-@click.command()
+@click.command(context_settings=SETTINGS)
 @click.option("--check", is_flag=True, help="Show what this machine can run, and why not the rest; then end.")
 @click.option(
     "--config-directory",
@@ -68,7 +69,7 @@ class StartedAsRoot(ConfigurationError):
     type=click.Choice([*map(str, LogFormat)]),
     help="How the log is written; else as log-format of config.ini says, else text.",
 )
-@click.version_option(package_name="debusine")
+@click.version_option(package_name="debusine", prog_name="debusine-worker", message=VERSION)
 def main(check: bool, config_directory: Path | None, log_format: str | None) -> None:
     """Take work from a debusine server, run it on this machine, and report.
 

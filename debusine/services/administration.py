@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from attrs import Factory, field, frozen, validators
+from attrs import Factory, frozen
 
 from debusine.converter.structure import structure, unstructure
 from debusine.db.unit_of_work import UnitOfWork
@@ -63,7 +63,7 @@ class WorkerName:
 class WorkerCreate:
     """``worker create``."""
 
-    fqdn: str = field(validator=[validators.min_len(1), validators.max_len(400)])
+    fqdn: str
     #: Make an activation token, which is good for one registration, instead of the worker's own token.
     activation: bool = False
 

@@ -1,5 +1,7 @@
 """Registrations: how a worker becomes known, with its operator's word before or after it."""
 
+import re
+
 from attrs import evolve
 
 from debusine.db.unit_of_work import UnitOfWork
@@ -8,8 +10,15 @@ from debusine.domain.errors import Invalid, NotAuthenticated
 from debusine.domain.events import WorkerChanged
 from debusine.domain.secrets import key_hash
 from debusine.domain.workers import Worker, name_from_fqdn
-from debusine.protocol.resources import WorkerRegistration
+from debusine.protocol.resources import DOMAIN_NAME, WorkerRegistration
 from debusine.services import accounts
+
+
+class InvalidDomainName(Invalid):
+    """A domain name would not do on a terminal; no worker could register with it, either."""
+
+    def __init__(self, fqdn: str) -> None:
+        super().__init__(f"{fqdn!r} cannot be the domain name of a worker: use letters, digits and any of . _ : -")
 
 
 class KeyInUse(Invalid):
@@ -51,6 +60,7 @@ def register(uow: UnitOfWork, registration: WorkerRegistration, key: str | None 
 
 def create_enabled(uow: UnitOfWork, fqdn: str) -> str:
     """Add a worker that may take work as soon as it comes; returns the key for it."""
+    _check_domain_name(fqdn)
     token, key = accounts.create_worker_token(uow, comment=f"made for {fqdn}")
     uow.workers.create_with_fqdn(fqdn, token.id, at=uow.now)
     return key
@@ -61,6 +71,7 @@ def create_activated(uow: UnitOfWork, fqdn: str) -> str:
 
     One of the same name that never came gets a new key: the earlier one opens nothing any more.
     """
+    _check_domain_name(fqdn)
     token, key = accounts.create_activation_token(uow, comment=f"made for {fqdn}")
     waiting = uow.workers.get_worker_or_none(name_from_fqdn(fqdn))
     earlier = None if waiting is None or waiting.token is None else uow.tokens.get(waiting.token, lock=True)
@@ -70,6 +81,11 @@ def create_activated(uow: UnitOfWork, fqdn: str) -> str:
         uow.workers.save(evolve(waiting, token=token.id), expecting=waiting)
         uow.tokens.delete(earlier.id)
     return key
+
+
+def _check_domain_name(fqdn: str) -> None:
+    if not re.fullmatch(DOMAIN_NAME, fqdn):
+        raise InvalidDomainName(fqdn)
 
 
 def _registered(uow: UnitOfWork, registration: WorkerRegistration) -> Worker | None:

@@ -105,7 +105,8 @@ REFUSALS: list[tuple[tuple[str, ...], str]] = [
     (("workspace", "create", "System"), "There is a workspace 'System' already"),
     (("workspace", "create", "W", "--store", "Tape"), "There is no file store 'Tape'; there are: Default"),
     (("workspace", "set", "W", "--public"), "There is no workspace 'W'"),
-    (("worker", "create", ""), "Cannot worker create"),
+    (("worker", "create", ""), "'' cannot be the domain name of a worker"),
+    (("worker", "create", "\x1b[31m", "--activation"), "cannot be the domain name of a worker"),
 ]
 
 

@@ -5,11 +5,13 @@ import subprocess
 import sys
 import textwrap
 import tomllib
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from debusine.cli.programs import EXTRAS
+from tests.cli.processes import run
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
@@ -54,6 +56,16 @@ def test_a_program_with_its_extra_starts(name: str) -> None:
 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("Usage: ")
+
+
+@pytest.mark.parametrize("program", ["debusine", "debusine-admin", "debusine-server", "debusine-worker"])
+def test_every_program_tells_its_version_and_how_it_is_used_in_the_same_way(program: str) -> None:
+    told = run(program, "--version")
+    short, long = run(program, "-h"), run(program, "--help")
+
+    assert (told.returncode, told.stdout) == (0, f"{program} {version('debusine')}\n")
+    assert (short.returncode, short.stdout) == (0, long.stdout)
+    assert f"Usage: {program} [OPTIONS]" in long.stdout
 
 
 def test_the_packages_asked_for_are_those_of_the_extras() -> None:

@@ -65,7 +65,10 @@ async def test_no_visit_costs_more_when_much_is_behind_it(
     few = await costs(new_database(), tmp_path / "few", NEW, analyse=analysed[1])
     many = await costs(new_database(), tmp_path / "many", OLD, analyse=analysed[1])
 
-    grown = {label: (few[label], many[label]) for label in few if many[label] > GROWTH * few[label] + NOTHING}
+    # What the clock begins may come on a slow tour and not on a quick one; each tour does all of it by itself, too.
+    assert {label for label in few.keys() ^ many.keys() if not label.startswith("~")} == set()
+    both = few.keys() & many.keys()
+    grown = {label: (few[label], many[label]) for label in both if many[label] > GROWTH * few[label] + NOTHING}
     assert {label: figures for label, figures in grown.items() if label not in COUNTING | COLLECTING} == {}
     assert analysed[0] == "sqlite" or grown.keys() >= COUNTING  # so it would be seen
 

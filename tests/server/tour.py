@@ -47,7 +47,7 @@ async def open_tour_farm(database: Database, directory: Path) -> AsyncIterator[F
         tasks=[Echo],
         notification_methods=[MemoryNotificationMethod],
     )
-    async with open_farm(database, directory, plugins=plugins, limits=evolve(PATIENT, sweep=60)) as farm:
+    async with open_farm(database, directory, plugins=plugins, limits=evolve(PATIENT, sweep=3600)) as farm:
         yield farm
 
 

@@ -1,6 +1,7 @@
 """Activation tokens: the operator's word before a worker has ever come."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -12,7 +13,7 @@ from debusine.domain.events import Event, WorkerChanged
 from debusine.domain.secrets import new_key
 from debusine.protocol.resources import WorkerRegistration
 from debusine.services import accounts, registrations
-from debusine.services.registrations import ActivationRefused
+from debusine.services.registrations import ActivationRefused, InvalidDomainName
 from tests.work import Workshop
 
 FQDN = "builder.example.org"
@@ -119,6 +120,17 @@ async def test_an_unknown_key_is_refused_and_nothing_changes(workshop: Workshop)
     before = await count_tokens(workshop)
     with pytest.raises(ActivationRefused):
         await workshop.database.write(registrations.register, registration(), "unknown")
+    assert await count_tokens(workshop) == before
+
+
+@pytest.mark.parametrize("create", [registrations.create_enabled, registrations.create_activated])
+@pytest.mark.parametrize("fqdn", ["", "a b", "\x1b[31mred", "host!", "é.example", "a\n", "x" * 401])
+async def test_the_operator_names_no_worker_that_could_not_register(
+    workshop: Workshop, create: Callable[[UnitOfWork, str], str], fqdn: str
+) -> None:
+    before = await count_tokens(workshop)
+    with pytest.raises(InvalidDomainName, match="cannot be the domain name of a worker"):
+        await workshop.database.write(create, fqdn)
     assert await count_tokens(workshop) == before
 
 

@@ -124,7 +124,7 @@ class FakeServer:
     async def announce_work(self) -> None:
         await self.say(text="work_request_available")
 
-    async def until(self, condition: Callable[[], object], seconds: float = 20.0) -> None:
+    async def until(self, condition: Callable[[], object], seconds: float = 60.0) -> None:
         """Wait for something to be true after a request."""
         async with asyncio.timeout(seconds), self.changed:
             await self.changed.wait_for(condition)
