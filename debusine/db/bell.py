@@ -11,8 +11,9 @@ log = logging.getLogger(__name__)
 
 CHANNEL = "debusine"
 _NOTIFY = sa.text(f"NOTIFY {CHANNEL}")
-#: Seconds between two rings: a NOTIFY for each of a thousand commits a second would slow them all.
-PAUSE = 0.002
+#: Seconds that a ring waits for others, to be one with them: a NOTIFY for each of a thousand commits a second would
+#: slow them all, and one at once takes the processor from what follows a commit here, as an assignment a creation.
+PAUSE = 0.01
 #: Seconds before a lost connection is tried again.
 RETRY = 1.0
 #: Seconds after which the listener looks whether it is to end, should the closing ring be lost.
@@ -64,9 +65,9 @@ class Bell:
         self._own = connection.execute(sa.text("SELECT pg_backend_pid()")).scalar_one()
         while not self._closed.is_set():
             self._rung.wait()
+            self._closed.wait(PAUSE)
             self._rung.clear()
             connection.execute(_NOTIFY)
-            self._closed.wait(PAUSE)
         connection.execute(_NOTIFY)
 
     def _listen(self, connection: sa.Connection) -> None:
