@@ -84,10 +84,10 @@ class ConfiguredStore:
         """The first setting that would put the store elsewhere than its row says, with the values before and after."""
         if row.backend != self.backend.name:
             return "backend", row.backend, self.backend.name
-        for name, before in self.backend.place_of_options(row.configuration).items():
-            after = self.configuration.get(name)
-            if after != before:
-                return f"options.{name}", before, after
+        places = [self.backend.place_of_options(options) for options in (row.configuration, self.configuration)]
+        for name, before in places[0].items():
+            if places[1].get(name) != before:
+                return f"options.{name}", row.configuration.get(name), self.configuration.get(name)
         return None
 
 

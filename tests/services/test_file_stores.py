@@ -36,6 +36,16 @@ class Vault(LocalFileStore):
     place = frozenset({"base_directory"})
 
 
+class Shouted(Vault):
+    """A store whose place has more names than one."""
+
+    name = "shouted"
+
+    @classmethod
+    def place_of_options(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"base_directory": str(options["base_directory"]).upper()}
+
+
 @frozen
 class Fleet:
     """Opens stores as a server's start does."""
@@ -53,7 +63,7 @@ class Fleet:
             )
             for name, store in stores.items()
         }
-        backends = plugin_manager(file_stores=[LocalFileStore, Vault]).file_stores()
+        backends = plugin_manager(file_stores=[LocalFileStore, Vault, Shouted]).file_stores()
         configured = configure(settings, backends)
         try:
             yield await open_stores(configured, self.database)
@@ -118,6 +128,20 @@ async def test_an_empty_store_may_vanish_and_move(fleet: Fleet) -> None:
         pass
 
     assert {name: row[0] for name, row in (await rows(fleet.database)).items()} == {"Default": "vault"}
+
+
+async def test_a_store_that_holds_files_may_name_the_same_place_in_another_way(fleet: Fleet, tmp_path: Path) -> None:
+    def named(name: str) -> dict[str, Any]:
+        return {"backend": "shouted", "options": {"base_directory": str(tmp_path / name)}}
+
+    async with fleet.open(Default={}, Cold=named("cold")):
+        await fleet.fill("Cold")
+    for name in ("cold", "COLD"):
+        async with fleet.open(Default={}, Cold=named(name)):
+            pass
+    with pytest.raises(ConfigurationError, match=r"from '.*/COLD' to '.*/warm'"):
+        async with fleet.open(Default={}, Cold=named("warm")):
+            pass
 
 
 @pytest.mark.parametrize(
