@@ -2,6 +2,9 @@
 
 import asyncio
 import os
+from collections.abc import Sequence
+
+from attrs import frozen
 
 from benchmarks.files import create_artifact, describe, download, upload
 from benchmarks.idle_loop import idle_loop
@@ -14,8 +17,38 @@ DELAYS = "debusine_event_loop_delay_seconds_{}"
 STALL = "debusine_event_loop_longest_stall_seconds"
 
 
-async def crowd_uploads(server: Server) -> list[Measured]:
+@frozen(kw_only=True)
+class Crowd:
+    """What sixteen uploads at once did to the server, in milliseconds, percent and megabytes."""
+
+    longest_stall: float
+    #: Of the looks at the clock, the part that was late by more than ten milliseconds.
+    late_looks: float
+    #: The longest stall of a loop that did nothing meanwhile.
+    idle_stall: float
+    #: Resident at most.
+    memory: float
+    #: Where the files are, to be fetched again.
+    urls: Sequence[str]
+
+
+async def crowd_transfers(server: Server) -> list[Measured]:
     """Sixteen files of 64 MiB go up at once, then come down at once."""
+    crowd = await uploads_at_once(server)
+    server.begin("16 downloads")
+    async with server.session() as session:
+        await asyncio.gather(*(download(session, url, SIZE) for url in crowd.urls))
+    return [
+        Measured("stall", crowd.longest_stall),
+        Measured("stalls", crowd.late_looks),
+        Measured("idle-stall", crowd.idle_stall),
+        Measured("memory-up", crowd.memory),
+        Measured("memory-down", server.memory.peak()),
+    ]
+
+
+async def uploads_at_once(server: Server) -> Crowd:
+    """Sixteen files of 64 MiB go up at once."""
     contents = [os.urandom(MiB) * (SIZE // MiB) for _ in range(CROWD)]
     declared = [{"file": describe(content)} for content in contents]
     async with server.session() as session:
@@ -29,16 +62,13 @@ async def crowd_uploads(server: Server) -> list[Measured]:
             )
             await asyncio.gather(*sending)
             after = await server.metrics()
-        up = server.memory.peak()
-        server.begin("16 downloads")
-        await asyncio.gather(*(download(session, each["files"]["file"]["url"], SIZE) for each in artifacts))
-    return [
-        Measured("stall", after[STALL] * 1000),
-        Measured("stalls", 100 * late_looks(before, after)),
-        Measured("idle-stall", idle[0]),
-        Measured("memory-up", up),
-        Measured("memory-down", server.memory.peak()),
-    ]
+    return Crowd(
+        longest_stall=after[STALL] * 1000,
+        late_looks=100 * late_looks(before, after),
+        idle_stall=idle[0],
+        memory=server.memory.peak(),
+        urls=[artifact["files"]["file"]["url"] for artifact in artifacts],
+    )
 
 
 def late_looks(before: dict[str, float], after: dict[str, float]) -> float:

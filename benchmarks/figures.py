@@ -109,6 +109,22 @@ FIGURES: Mapping[str, Figure] = {
     "memory-workers": Figure("resident at most, 500 idle workers", "MB", at(300), at(150)),
     "stall": Figure("longest stall of the loop during 16 uploads", "ms", at(50), at(20), ("idle-stall",)),
     "stalls": Figure("… looks at the clock that were late by more than 10 ms", "%"),
+    "bytes-written": Figure("bytes written for each byte of a file that is kept on disk", "x", at(1.05)),
+    "bytes-read": Figure("… bytes read, from socket and disk", "x", at(1.05)),
+    "scrub": Figure("files on disk read again and hashed", "MiB/s", times(0.8, "hashlib"), beside=("hashlib",)),
+    "scrub-cost": _cost("a MiB of it"),
+    "s3-upload": Figure(
+        "S3: upload of 1 GiB in chunks", "MiB/s", times(0.85, "bare-s3-upload"), beside=("bare-s3-upload",)
+    ),
+    "s3-upload-cost": _cost("a MiB of it"),
+    "s3-download": Figure(
+        "S3: download of 1 GiB", "MiB/s", times(0.85, "bare-s3-download"), beside=("bare-s3-download",)
+    ),
+    "s3-download-cost": _cost("a MiB of it"),
+    "s3-memory": Figure("… resident at most during both, more than idle", "MB", at(120)),
+    "s3-stall": Figure("S3: longest stall of the loop during 16 uploads", "ms", at(50), at(20), ("s3-idle-stall",)),
+    "s3-stalls": Figure("… looks at the clock that were late by more than 10 ms", "%"),
+    "s3-memory-up": Figure("… resident at most", "MB"),
     "watcher": Figure("reported until a watcher is told, median", "ms"),
     "watchers": Figure("… until 1,000 watchers are told, median", "ms"),
     "watcher-memory": Figure("memory of one watcher at the server", "kB"),
@@ -124,5 +140,9 @@ FIGURES: Mapping[str, Figure] = {
     "nginx-upload": Figure("nginx, unhashed", "MiB/s", of_machine=True),
     "nginx-download": Figure("nginx", "MiB/s", of_machine=True),
     "sha256": Figure("openssl sha256", "MiB/s", of_machine=True),
+    "hashlib": Figure("hashlib's sha256", "MiB/s", of_machine=True),
     "idle-stall": Figure("idle loop", "ms", of_machine=True),
+    "s3-idle-stall": Figure("idle loop", "ms", of_machine=True),
+    "bare-s3-upload": Figure("bare boto3", "MiB/s", of_machine=True),
+    "bare-s3-download": Figure("bare boto3", "MiB/s", of_machine=True),
 }

@@ -6,7 +6,7 @@ import statistics
 
 import aiohttp
 
-from benchmarks.crowd import crowd_uploads
+from benchmarks.crowd import crowd_transfers
 from benchmarks.files import create_artifact, describe, download, read, send_artifact, upload
 from benchmarks.measured import Measured, each, timed
 from benchmarks.noop_workers import noop_workers
@@ -22,7 +22,7 @@ ROUND_FILE = 64 * MiB
 async def crowds(server: Server) -> list[Measured]:
     """Sixteen at once, up and down; an archive of very many files; rounds of everything; very many workers."""
     return [
-        *await crowd_uploads(server),
+        *await crowd_transfers(server),
         *await send_archive(server),
         *await go_round(server),
         *await many_workers(server),

@@ -11,7 +11,7 @@ from benchmarks.databases import Databases, Embedded, Templates
 from benchmarks.loops import run_fast
 from benchmarks.measured import CannotMeasure, timed
 from benchmarks.results import POSTGRESQL, SQLITE, Results
-from benchmarks.scenarios import FARMS, POSTGRESQL_SUFFIX, SCENARIOS, Measure
+from benchmarks.scenarios import FARMS, POSTGRESQL_SUFFIX, SCENARIOS, Measure, Scenario
 from benchmarks.server import Server, running_server
 from tests.postgresql import CannotStartPostgreSQL, running_postgresql
 
@@ -66,14 +66,22 @@ class Run:
 
     async def _scenario(self, name: str, on: str, directory: Path, databases: Databases) -> None:
         scenario = SCENARIOS[name]
-        async with running_server(directory, databases.for_server()) as server:
-            for baseline in scenario.of_database:
-                await self._baseline(baseline, on, server)
-            for baseline in scenario.baselines:
-                await self._baseline(baseline, "", server)
-            async with server.memory.drawing() as server.curve:
-                self.results.add(on, await scenario.measure(server))
-        self.results.draw(name, on, server.curve)
+        try:
+            with scenario.surroundings(directory) as configuration:
+                async with running_server(directory, databases.for_server(), configuration) as server:
+                    await self._on_server(scenario, on, server)
+        except CannotMeasure as error:
+            self.results.miss(str(error))
+        else:
+            self.results.draw(name, on, server.curve)
+
+    async def _on_server(self, scenario: Scenario, on: str, server: Server) -> None:
+        for baseline in scenario.of_database:
+            await self._baseline(baseline, on, server)
+        for baseline in scenario.baselines:
+            await self._baseline(baseline, "", server)
+        async with server.memory.drawing() as server.curve:
+            self.results.add(on, await scenario.measure(server))
 
     async def _baseline(self, baseline: Measure, on: str, server: Server) -> None:
         if (baseline, on) in self._measured:

@@ -2,6 +2,7 @@
 
 import asyncio
 import http.client
+import json
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -17,6 +18,7 @@ from benchmarks.memory_meter import Curve, MemoryMeter
 from benchmarks.results import POSTGRESQL, SQLITE
 from debusine.config import Settings, read_settings
 from debusine.db.engine import sqlite_url
+from debusine.services.operator_socket import LINES
 from scripts.demo.machine import free_port
 from scripts.demo.programs import BIN, Background, ProgramFailed
 
@@ -108,7 +110,11 @@ class Server:
             session.post("http://operator/", json={"command": command, "arguments": arguments}) as answer,
         ):
             assert answer.status == 200, await answer.text()
-            return await answer.json()
+            if answer.content_type != LINES:
+                return await answer.json()
+            last = json.loads((await answer.text()).splitlines()[-1])
+            assert last["status"] == 200, last
+            return last["result"]
 
     async def metrics(self) -> dict[str, float]:
         """What ``/metrics`` says: each sample with its labels, as it is written."""
@@ -123,12 +129,16 @@ class Server:
 
 
 @asynccontextmanager
-async def running_server(directory: Path, database: str | None = None) -> AsyncIterator[Server]:
+async def running_server(
+    directory: Path, database: str | None = None, configuration: str = ""
+) -> AsyncIterator[Server]:
     """A fresh server with a user, gone with the block; on a migrated PostgreSQL database when one is named."""
     data = directory / "server"
     data.mkdir(exist_ok=True)
     if database is not None:
-        (data / "debusine.toml").write_text(f'database = "{database}"\n')
+        configuration = f'database = "{database}"\n{configuration}'
+    if configuration:
+        (data / "debusine.toml").write_text(configuration)
     with started(data) as server:
         await server.operate("user create", name="bench")
         server.key = (await server.operate("token create", user="bench"))["key"]

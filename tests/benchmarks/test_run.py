@@ -2,14 +2,18 @@
 
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import orjson
 import pytest
 
+from benchmarks import s3_server, stores
 from benchmarks.figures import FIGURES
 from benchmarks.measured import Measured
 from benchmarks.results import Results, to_json
 from benchmarks.run import main
+from benchmarks.server import MiB
+from tests.s3.servers import CannotStartS3
 
 
 def kept(path: Path, value: float) -> str:
@@ -71,6 +75,21 @@ def test_json_goes_to_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     assert orjson.loads((tmp_path / "copy.json").read_bytes())["figures"][0]["name"] == "told"
 
 
+def test_what_a_scenario_needs_and_this_machine_lacks_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def no_swift() -> NoReturn:
+        raise CannotStartS3("swift is not installed; scripts/prepare s3 does it")
+
+    monkeypatch.setattr(s3_server, "running_swift", no_swift)
+
+    run(monkeypatch, "s3", "--json")
+
+    results = orjson.loads(capsys.readouterr().out)
+    assert results["figures"] == []
+    assert results["missing"] == ["S3 was not measured: swift is not installed; scripts/prepare s3 does it"]
+
+
 @pytest.mark.e2e
 def test_a_scenario_measures_a_real_server(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     run(monkeypatch, "start", "--json")
@@ -79,3 +98,16 @@ def test_a_scenario_measures_a_real_server(monkeypatch: pytest.MonkeyPatch, caps
     assert found["processes"] == [1]
     assert 10 < found["idle"][0] < 1000
     assert found["start"][0] > 0
+
+
+@pytest.mark.e2e
+def test_what_is_written_for_a_file_is_counted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(stores, "SIZE", MiB)
+
+    run(monkeypatch, "disk", "--json")
+
+    found = {each["name"]: each["values"] for each in orjson.loads(capsys.readouterr().out)["figures"]}
+    assert found["bytes-written"][0] == pytest.approx(1, abs=0.05)
+    assert found["scrub"][0] > 0
