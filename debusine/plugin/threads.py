@@ -65,3 +65,5 @@ async def _end_of(work: asyncio.Future[T]) -> None:
     while not work.done():
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.wait([work])
+    if not work.cancelled():
+        work.exception()  # nobody wants to know, and asyncio would log that nobody asked

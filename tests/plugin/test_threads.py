@@ -1,5 +1,6 @@
 import asyncio
 import contextvars
+import gc
 import threading
 from collections.abc import Callable
 
@@ -86,6 +87,27 @@ async def test_cancelled_it_does_not_care_how_the_function_ends() -> None:
 
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+def test_cancelled_nothing_is_said_of_how_the_function_ended() -> None:
+    said: list[object] = []
+
+    def fail() -> None:
+        while True:
+            check_cancelled()
+
+    async def cancel() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context))
+        task = asyncio.create_task(in_thread(fail))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancel())
+    gc.collect()  # asyncio says it when the result is forgotten
+
+    assert said == []
 
 
 async def test_a_function_can_ask_whether_it_is_still_wanted() -> None:

@@ -16,7 +16,7 @@ from attrs import Factory, define, frozen
 
 BLOCK = 1 << 16
 ERROR = "<?xml version='1.0'?><Error><Code>{code}</Code><Message>as the test wants</Message></Error>"
-CODES = {500: "InternalError", 503: "SlowDown", 507: "StorageFull", 403: "AccessDenied"}
+CODES = {500: "InternalError", 503: "SlowDown", 507: "StorageFull", 403: "AccessDenied", 404: "NoSuchUpload"}
 
 
 class Cut(Exception):

@@ -160,21 +160,24 @@ class TestStoring:
         assert proxy.requests.count(operation) == whole + broken
 
     @pytest.mark.parametrize(("operation", "size"), [("PutObject", SMALL), ("UploadPart", LARGE)])
+    @pytest.mark.parametrize("checksums", [True, False])
     async def test_content_that_is_changed_each_time_is_not_stored(
         self,
         swift: Swift,
         proxy: FaultProxy,
-        store: S3FileStore,
+        options: S3Options,
         sources: dict[int, Source],
         operation: str,
         size: int,
+        checksums: bool,
     ) -> None:
         proxy.let(operation, Corrupted(500), times=None)
 
-        with pytest.raises(Unavailable, match="what arrives there is not what was sent"):
-            await store.store(sources[size].file, sources[size].path)
+        async with open_store(attrs.evolve(options, checksums=checksums)) as store:
+            with pytest.raises(Unavailable, match="what arrives there is not what was sent"):
+                await store.store(sources[size].file, sources[size].path)
 
-        assert held(swift.http, store.options) == EMPTY
+        assert held(swift.http, options) == EMPTY
 
     @pytest.mark.parametrize(("operation", "size"), OPERATIONS)
     @pytest.mark.parametrize("fault", [Slow(TOO_LATE), Late(TOO_LATE)], ids=lambda fault: type(fault).__name__)
@@ -262,7 +265,7 @@ class TestParts:
         ]
         return data, parts
 
-    @pytest.mark.parametrize("fault", [Denied(), Lost()], ids=lambda fault: type(fault).__name__)
+    @pytest.mark.parametrize("fault", [Denied(), Denied(404), Lost()], ids=repr)
     @pytest.mark.parametrize("times", [1, None])
     async def test_parts_become_one_object_also_when_nobody_says_so(
         self,
