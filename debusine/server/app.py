@@ -80,6 +80,12 @@ def make_app(
     app[DESCRIPTION] = Description(settings)
     app[BOARD] = board(database)
     add_routes(app)
+    _accompany(app)
+    return app
+
+
+def _accompany(app: web.Application) -> None:
+    """Have run beside the requests what must."""
     app.on_startup.append(_prepare_uploads)
     app.cleanup_ctx.extend([writing_sightings, watching_admissions, watching_stalls])
     app.cleanup_ctx.extend(
@@ -95,7 +101,6 @@ def make_app(
     app.on_shutdown.extend([close_worker_sockets, close_watching_sockets, stop_sending])
     app.on_response_prepare.append(show_request_id)
     app.on_response_prepare.append(_add_security_headers)
-    return app
 
 
 async def _prepare_uploads(app: web.Application) -> None:
