@@ -103,7 +103,7 @@ class StoreHealth:
     @property
     def failing(self) -> bool:
         """Whether it did not answer when it was asked last, or is still to be made ready."""
-        return self._failures > 0 or not self.prepared
+        return self.giving.failures > 0 or self.taking.failures > 0 or not self.prepared
 
     @contextmanager
     def watching(self, *, writing: bool = False) -> Iterator[None]:

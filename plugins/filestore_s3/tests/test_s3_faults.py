@@ -445,17 +445,14 @@ class TestRemoving:
 
     async def test_a_bucket_that_is_gone_has_lost_nothing(self, swift: Swift, sources: dict[int, Source]) -> None:
         async with open_store(options_for(swift.http, bucket=swift.http.new_bucket())) as store:
-            await self.lose_bucket(swift, store, sources)
+            data = await store.store(sources[SMALL].file, sources[SMALL].path)
+            client = swift.http.client()
+            client.delete_object(Bucket=store.options.bucket, Key=store.options.prefix + data["key"])
+            with pytest.raises(FileMissing):
+                await store.stat(sources[SMALL].file, data)
 
-    async def lose_bucket(self, swift: Swift, store: S3FileStore, sources: dict[int, Source]) -> None:
-        data = await store.store(sources[SMALL].file, sources[SMALL].path)
-        client = swift.http.client()
-        client.delete_object(Bucket=store.options.bucket, Key=store.options.prefix + data["key"])
-        with pytest.raises(FileMissing):
-            await store.stat(sources[SMALL].file, data)
+            client.delete_bucket(Bucket=store.options.bucket)
+            client.close()
 
-        client.delete_bucket(Bucket=store.options.bucket)
-        client.close()
-
-        with pytest.raises(Unavailable, match="there is no such bucket; make it, or set bucket"):
-            await store.stat(sources[SMALL].file, data)
+            with pytest.raises(Unavailable, match="there is no such bucket; make it, or set bucket"):
+                await store.stat(sources[SMALL].file, data)
