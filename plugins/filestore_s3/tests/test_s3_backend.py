@@ -3,11 +3,15 @@
 import asyncio
 import hashlib
 import logging
+import os
 import ssl
+import threading
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -237,6 +241,48 @@ class TestParts:
         assert sorted(uploads) == sorted([going_on["key"], "foreign"])
         with pytest.raises(PartsGone):
             await store.store_part(source.file, left_behind, 1, source.path, 0, 100)
+
+
+class TestMemory:
+    async def test_a_large_file_is_never_held_whole(self, swift: Swift, tmp_path: Path) -> None:
+        large = tmp_path / "large"
+        with large.open("wb") as stream:
+            stream.truncate(160 * MIB)
+        file = File.from_local_path(large)
+
+        async with open_store(options_for(swift.http)) as store:
+            await store.probe()
+            before = resident()
+            with sampled(resident) as seen:
+                data = await store.store(file, large)
+                assert await store.verify(file, data) == file.digest
+            await store.remove(file, data)
+
+        assert max(seen) - before < 60 * MIB
+
+
+def resident() -> int:
+    """Bytes of this process that are in memory."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+@contextmanager
+def sampled(look: Callable[[], int]) -> Iterator[list[int]]:
+    """What a look shows, again and again."""
+    ended, seen = threading.Event(), [look()]
+
+    def watch() -> None:
+        while not ended.wait(0.005):
+            seen.append(look())
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        ended.set()
+        thread.join()
 
 
 class TestPlace:
