@@ -12,10 +12,10 @@ from typing import Any
 
 from attrs import frozen
 
-from debusine.domain.errors import DebusineError, Unavailable
+from debusine.domain.errors import DebusineError
 from debusine.domain.files import File
 from debusine.domain.uploads import PartedUpload, Tail, UploadPart, UploadTarget
-from debusine.plugin import FileMissing, FileStoreBackend, StoreData, in_thread
+from debusine.plugin import Damaged, FileMissing, FileStoreBackend, PartsGone, StoreData, in_thread
 from debusine.services.bodies import Body
 from debusine.services.file_stores import FileStores, Kept
 from debusine.services.partial_files import PartialFile
@@ -180,19 +180,15 @@ class PartedFile:
         tail = self.parted.tail
         if tail is None:
             return
-        with self.stores.watching(self.parted.store) as backend:
-            async with backend.open(tail.file, dict(tail.data)) as chunks:
-                content = b"".join([chunk async for chunk in chunks])
+        try:
+            with self.stores.watching(self.parted.store) as backend:
+                async with backend.open(tail.file, dict(tail.data)) as chunks:
+                    content = b"".join([chunk async for chunk in chunks])
+        except (Damaged, FileMissing) as error:
+            raise PartsGone(f"the end of what has come of {self.target.place.path!r}") from error
         if not tail.file.holds(content):
-            raise TailDamaged(self.target.place.path)
+            raise PartsGone(f"the end of what has come of {self.target.place.path!r} as it was")
         await in_thread(file.put_back, content)
-
-
-class TailDamaged(Unavailable):
-    """The store does not give back the last bytes that came as they were."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__(f"The last bytes of {path!r} cannot be read from their store just now")
 
 
 class Sending:

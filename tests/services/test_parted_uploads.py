@@ -223,6 +223,25 @@ async def test_parts_that_the_store_has_lost_are_sent_again_from_the_beginning(c
     assert cluster.nothing_is_left_over
 
 
+@pytest.mark.parametrize("how", ["lost", "damaged"])
+async def test_a_tail_that_the_store_has_not_kept_is_sent_again_from_the_beginning(cluster: Cluster, how: str) -> None:
+    depot = await cluster.start()
+    artifact = await depot.declare({"a": CONTENT})
+    await depot.put_part(artifact, "a", CONTENT, 0, 500)
+    ((key, (content, found)),) = cluster.memory.objects.items()
+    if how == "lost":
+        del cluster.memory.objects[key]
+    else:
+        cluster.memory.objects[key] = (b"X" + content[1:], found)
+
+    with pytest.raises(PartLost):
+        await depot.put_part(artifact, "a", CONTENT, 500, CHUNK)
+
+    assert await depot.probe(artifact, "a") == Progress(0, complete=False)
+    await upload([depot], artifact, chunk=CHUNK)
+    assert cluster.nothing_is_left_over
+
+
 @pytest.mark.parametrize("method", ["begin_parts", "store_part", "store"])
 async def test_a_store_that_fails_in_the_first_chunk_keeps_nothing(cluster: Cluster, method: str) -> None:
     depot = await cluster.start()
