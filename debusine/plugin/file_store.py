@@ -202,7 +202,8 @@ class FileStoreBackend(ABC, Generic[O]):
 
         Parts are numbered from 1, come in any order and at the same time, from any process. One that comes again
         takes the place of the one before. Returns what ``finish_parts`` needs to know of it. ``PartsGone`` when what
-        was begun is not there any more; other errors as ``store`` has them.
+        was begun is known not to be there any more (one that comes too late may also be taken, and forgotten); other
+        errors as ``store`` has them.
         """
         raise NotImplementedError
 

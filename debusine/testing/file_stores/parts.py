@@ -1,6 +1,7 @@
 """What must hold when an object comes in parts."""
 
 import asyncio
+import contextlib
 import json
 from typing import Any
 
@@ -128,6 +129,8 @@ class Parts(FileStoreSuite):
         except DebusineError as error:
             second = {"raised": repr(error)}
         require(second == first, f"finish_parts() must return the same again, {first}, not {second}")
+        third = await backend.finish_parts(source.file, data, [])
+        require(third == first, f"finish_parts() must not need the parts of what is finished, but returns {third}")
         require(await listed_data(backend) == [first], "finish_parts() twice must make one object")
 
     async def test_two_that_finish_at_the_same_time_make_one_whole_object(
@@ -175,8 +178,10 @@ class Parts(FileStoreSuite):
         await require_whole(
             backend, source, finished, "also after abandon_parts(), because its parts are no parts any more"
         )
-        late = sent(backend, source, data, 1)
-        await require_missing(late, "store_part()", error=PartsGone, when="the object was finished")
+        # Some servers take such a part and forget it, others fail: what counts is that the object stays as it is.
+        with contextlib.suppress(DebusineError):
+            await sent(backend, source, data, 1)
+        await require_whole(backend, source, finished, "also after a part that came too late")
 
     async def test_two_of_the_same_content_do_not_know_each_other(self, backend: Backend, sources: Sources) -> None:
         """Two users upload the same file in the same moment, and one gives up."""

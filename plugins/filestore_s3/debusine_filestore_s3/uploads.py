@@ -43,7 +43,14 @@ class Uploads:
             await self._store_in_parts(file, source, key)
 
     async def finish(self, file: File, key: Key, upload_id: str, parts: Sequence[Part]) -> None:
-        """Make an object of parts; one that is there already is not made again."""
+        """Make an object of parts; one that is there already is not made again.
+
+        Without parts it must be there: servers refuse such a request before they look at anything.
+        """
+        if not parts:
+            if not await self.is_whole(file, key):
+                raise PartsGone(key)
+            return
         try:
             await self.threads.run(self.bucket.complete, key, upload_id, parts)
         except (Unavailable, PartsGone):
