@@ -149,7 +149,10 @@ def listening(
         for task in others:
             task.cancel()
         for transport in transports:
-            transport.abort()
+            with suppress(
+                AttributeError
+            ):  # Python 3.11.2: one over TLS that was closed twice has forgotten what to abort
+                transport.abort()
         await asyncio.gather(*others, return_exceptions=True)
         await asyncio.sleep(0)
 

@@ -68,11 +68,23 @@ def test_a_sandboxed_command_sees_its_inputs_and_may_write_to_its_directory(sand
     assert (tmp_path / "work/copy").read_text() == "readable"
 
 
-@pytest.mark.parametrize("place", ["secret/token", "home/.bashrc", "another-run/log", "/home", "/run"])
-def test_a_sandboxed_command_sees_no_secrets_and_no_homes(sandbox: Sandbox, tmp_path: Path, place: str) -> None:
+@pytest.mark.parametrize("place", ["secret/token", "home/.bashrc", "another-run/log", "/run"])
+def test_a_sandboxed_command_sees_no_secrets_and_nothing_of_others(
+    sandbox: Sandbox, tmp_path: Path, place: str
+) -> None:
     assert (tmp_path / place).exists()
     assert sandboxed(sandbox, tmp_path, "cat", str(tmp_path / place)).returncode != 0
     assert "No such file" in sandboxed(sandbox, tmp_path, "ls", str(tmp_path / place)).stderr
+
+
+@pytest.mark.parametrize("homes", ["/home", "/root", str(Path.home())])
+def test_a_sandboxed_command_sees_no_homes_but_the_way_to_a_python_in_one(
+    sandbox: Sandbox, tmp_path: Path, homes: str
+) -> None:
+    pythons = {Path(sys.prefix), Path(sys.base_prefix)}
+    beyond = [word for python in pythons for word in ("-path", str(python), "-prune", "-o")]
+    seen = sandboxed(sandbox, tmp_path, "find", homes, "-mindepth", "1", *beyond, "-print").stdout.split("\n")
+    assert {Path(path) for path in seen if path} <= {above for python in pythons for above in python.parents}
 
 
 @pytest.mark.parametrize("place", ["/usr/x", "/etc/x", "readable/x"])

@@ -110,11 +110,15 @@ def test_an_address_that_hides_something_is_refused(address: str) -> None:
 
 
 def test_a_message_with_another_header_is_never_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last line of defence: Python's writer makes a header of an encoded word that got through."""
+    """The last line of defence: some Pythons' writers make a header of an encoded word that got through."""
     monkeypatch.setattr(messages, "plain_subject", lambda text: text)
 
-    with pytest.raises(UnsafeMessage):
-        written("=?utf-8?q?a=0ABcc=3A_evil=40x?=")
+    try:
+        raw = written("=?utf-8?q?a=0ABcc=3A_evil=40x?=")
+    except UnsafeMessage:
+        return
+    parsed = email.message_from_bytes(raw, policy=email.policy.default)
+    assert sorted(parsed.keys()) == sorted(email.message_from_bytes(written("harmless")).keys())
 
 
 @pytest.mark.parametrize(
