@@ -38,6 +38,8 @@ PASSING_STATES = frozenset({"25006", "55P03"})
 #: Transactions pause for milliseconds; a minute spares those that compute on a machine that is much too busy.
 IDLE_IN_TRANSACTION = 60.0
 
+LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+
 #: The advisory lock of PostgreSQL that a migration holds; any number that nobody else uses.
 MIGRATION_LOCK = 6_382_147
 
@@ -91,6 +93,12 @@ def normal_url(url: str) -> sa.URL:
 def is_sqlite(url: sa.URL) -> bool:
     """Whether the database is embedded."""
     return url.get_backend_name() == "sqlite"
+
+
+def on_this_machine(url: sa.URL) -> bool:
+    """Whether the database answers without a network; a socket's directory stands in the place of a host."""
+    host = str(url.host or url.query.get("host") or "/")
+    return host.startswith("/") or host in LOCAL_HOSTS
 
 
 class DatabaseFull(StorageFull):

@@ -2,10 +2,11 @@
 
 import asyncio
 import queue
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 import sqlalchemy as sa
 from attrs import define, field
@@ -81,16 +82,46 @@ class Waiting:
         """Wait for one member, then take those that wait already; None: closed and empty."""
         group = [first] if (first := self._next()) is not None else None
         if group is not None:
-            with suppress(queue.Empty):
-                while len(group) < self.most and (member := self._next(wait=False)) is not None:
-                    group.append(member)
+            self.fill(group)
         return group
+
+    def fill(self, group: list[Member]) -> None:
+        """Add to a group what waits already, as far as it may grow."""
+        with suppress(queue.Empty):
+            while len(group) < self.most and (member := self._next(wait=False)) is not None:
+                group.append(member)
 
     def _next(self, *, wait: bool = True) -> Member | None:
         member = self._members.get(wait)
         if member is None:
             self._members.put(None)  # every writer is to see it
         return member
+
+
+class Turn:
+    """One thread's turn to run functions, of several that share a lock; who waits in vain goes on without.
+
+    Threads that compute at the same time take the interpreter from each other at every statement, and on a database
+    that is near this costs more than the statements do.
+    """
+
+    def __init__(self, lock: threading.Lock, patience: float) -> None:
+        self._lock = lock
+        self._patience = patience
+        self._mine = False
+
+    def __enter__(self) -> Self:
+        self._mine = self._lock.acquire(timeout=self._patience)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Let the next one begin: what follows is only waited for."""
+        if self._mine:
+            self._mine = False
+            self._lock.release()
 
 
 def events_of(group: Sequence[Member]) -> list[Event]:

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from debusine.db.bell import Bell
 from debusine.db.database import Database
-from debusine.db.engine import make_engine
-from debusine.db.groups import Member, Waiting, events_of
+from debusine.db.engine import make_engine, on_this_machine
+from debusine.db.groups import Member, Turn, Waiting, events_of
 from debusine.db.postgresql_groups import commit_group
 from debusine.db.readers import Readers
 from debusine.db.unit_of_work import UnitOfWork
@@ -22,9 +22,11 @@ from debusine.domain.times import now
 T = TypeVar("T")
 
 READERS = 8
-#: Threads that write. While one waits for its commit the others go on; more of them would only take the interpreter
-#: from each other, and make the groups smaller.
+#: Threads that write. While one waits for its commit the next one goes on.
 WRITERS = 3
+#: Seconds that a thread waits for its turn on a database of this machine, while a function takes long. Where another
+#: machine is waited for at each statement, the interpreter is free meanwhile, and nobody takes turns.
+PATIENCE = 0.1
 #: Functions in one commit, at most: bounds the time that the first of them waits, and that its locks are held.
 GROUP = 16
 #: How often a transaction is run before its error is the caller's; once more when it began in company.
@@ -43,6 +45,8 @@ class PostgreSQLDatabase(Database):
         self._readers = Readers(self._reading, readers, lambda: self.clock())
         self._counter = Readers(self._reading, 1, lambda: self.clock())
         self._waiting = Waiting(GROUP)
+        self._running = threading.Lock()
+        self._patience = PATIENCE if on_this_machine(url) else 0.0
         self._loop = asyncio.get_running_loop()
         self._bells = make_engine(url, connections=2)
         self._bell = Bell(self._bells, self._changed_elsewhere)
@@ -81,12 +85,15 @@ class PostgreSQLDatabase(Database):
         self._bells.dispose()
 
     def _write_until_closed(self) -> None:
+        turn = Turn(self._running, self._patience)
         while (group := self._waiting.take()) is not None:
-            self._settle(group, TRIES)
+            with turn:
+                self._waiting.fill(group)  # with what came meanwhile
+                self._settle(group, turn, TRIES)
 
-    def _settle(self, group: Sequence[Member], tries: int) -> None:
+    def _settle(self, group: Sequence[Member], turn: Turn, tries: int) -> None:
         """Run a group until each of its members is on disk or has its error, and answer."""
-        again = commit_group(self._engine, group, self.clock)
+        again = commit_group(self._engine, group, self.clock, before_commit=turn.end)
         again = again if tries > 1 else ()
         later = {member for part in again for member in part}
         settled = [member for member in group if member not in later]
@@ -94,7 +101,7 @@ class PostgreSQLDatabase(Database):
             self.count_commit(kept)
         self._deliver(settled)
         for part in again:
-            self._settle(part, tries - 1)
+            self._settle(part, turn, tries - 1)
 
     def _deliver(self, group: Sequence[Member]) -> None:
         if events := events_of(group):

@@ -17,7 +17,12 @@ from debusine.db.groups import Member
 Parts = Sequence[Sequence[Member]]
 
 
-def commit_group(engine: sa.Engine, group: Sequence[Member], clock: Callable[[], datetime]) -> Parts:
+def commit_group(
+    engine: sa.Engine,
+    group: Sequence[Member],
+    clock: Callable[[], datetime],
+    before_commit: Callable[[], None] = lambda: None,
+) -> Parts:
     """Run the members one after the other and commit them together; returns what is worth running again.
 
     A member that raises is rolled back alone. One that fell victim to a conflict runs again alone, so that it waits
@@ -27,26 +32,31 @@ def commit_group(engine: sa.Engine, group: Sequence[Member], clock: Callable[[],
     """
     try:
         with engine.connect() as connection:
-            if len(group) > 1 and _commit_in_good_faith(connection, group, clock):
-                return []
-            return _commit_guarded(connection, group, clock)
+            in_good_faith = len(group) > 1 and _run_in_good_faith(connection, group, clock)
+            settled, again = (group, ()) if in_good_faith else _run_guarded(connection, group, clock)
+            before_commit()
+            if settled:
+                _commit(connection, settled)
+            return again
     except Exception as error:  # noqa: BLE001 - the writer lives on, and nobody waits for ever
         _fail(group, error)
         return [group] if worth_retrying(error) else []
 
 
-def _commit_in_good_faith(connection: sa.Connection, group: Sequence[Member], clock: Callable[[], datetime]) -> bool:
-    """Run and commit the members as if nobody could fail; False: somebody has, and nothing has happened."""
+def _run_in_good_faith(connection: sa.Connection, group: Sequence[Member], clock: Callable[[], datetime]) -> bool:
+    """Run the members as if nobody could fail; False: somebody has, and nothing has happened."""
     for member in group:
         _run_member(connection, member, clock())
         if member.error is not None or connection.invalidated:
             connection.rollback()
             return False
-    _commit(connection, group)
     return True
 
 
-def _commit_guarded(connection: sa.Connection, group: Sequence[Member], clock: Callable[[], datetime]) -> Parts:
+def _run_guarded(
+    connection: sa.Connection, group: Sequence[Member], clock: Callable[[], datetime]
+) -> tuple[Sequence[Member], Parts]:
+    """Run the members; returns those whose fate is that of the commit (nobody: there is nothing to commit)."""
     kept, victims = 0, list[Member]()
     guarded = False
     for member in group:
@@ -55,16 +65,15 @@ def _commit_guarded(connection: sa.Connection, group: Sequence[Member], clock: C
             guarded = True
         _run_member(connection, member, clock())
         if connection.invalidated:
-            return _without(member, group)
+            return (), _without(member, group)
         if member.error is None:
             kept, guarded = kept + 1, False
             continue
         if worth_retrying(member.error):
             victims.append(member)
         _undo(connection, guarded=guarded)
-    if kept:
-        _commit(connection, [member for member in group if member not in victims])
-    return [[member] for member in victims]
+    settled = [member for member in group if kept and member not in victims]
+    return settled, [[member] for member in victims]
 
 
 def _run_member(connection: sa.Connection, member: Member, moment: datetime) -> None:

@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from debusine.db.engine import DatabaseUnreachable, DatabaseUnwilling, make_engine, normal_url, translated
+from debusine.db import postgresql
+from debusine.db.engine import (
+    DatabaseUnreachable,
+    DatabaseUnwilling,
+    make_engine,
+    normal_url,
+    on_this_machine,
+    translated,
+)
 from debusine.db.groups import DatabaseClosed, Member
 from debusine.db.postgresql import PostgreSQLDatabase
 from debusine.db.postgresql_groups import commit_group
@@ -334,6 +342,77 @@ async def test_an_announced_completion_goes_with_the_member_that_announced_it(en
     commit_group(engine, members(Adding("a"), announce, look), now)
 
     assert seen == [0]
+
+
+class Crowd:
+    """Notes how many run it at the same time; one waits until others have come, or a while for them in vain."""
+
+    def __init__(self, expected: int, patience: float) -> None:
+        self.met = threading.Barrier(expected)
+        self.patience = patience
+
+    def __call__(self, _: UnitOfWork) -> bool:
+        with suppress(threading.BrokenBarrierError):
+            self.met.wait(self.patience)
+            return True
+        return False
+
+
+async def test_writers_take_turns_on_a_database_of_this_machine(url: sa.URL, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgresql, "PATIENCE", PATIENCE)
+    monkeypatch.setattr(postgresql, "GROUP", 1)
+    database = PostgreSQLDatabase(url, writers=2)
+    crowd = Crowd(2, 0.2)
+
+    assert await asyncio.gather(*(database.write(crowd) for _ in range(2))) == [False, False]
+    await database.aclose()
+
+
+async def test_nobody_waits_long_for_a_turn_while_a_function_takes_long(
+    url: sa.URL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql, "PATIENCE", 0.01)
+    database = PostgreSQLDatabase(url, writers=2)
+    crowd = Crowd(2, PATIENCE)
+    first = asyncio.create_task(database.write(crowd))
+    await asyncio.sleep(0.05)
+
+    assert await database.write(crowd)
+    assert await first
+    await database.aclose()
+
+
+async def test_while_one_waits_for_its_commit_the_next_one_runs(url: sa.URL, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgresql, "PATIENCE", PATIENCE)
+    database = PostgreSQLDatabase(url, writers=2)
+    committing, another_ran = threading.Event(), threading.Event()
+
+    def wait(_: sa.Connection) -> None:
+        committing.set()
+        assert another_ran.wait(PATIENCE)
+
+    sa.event.listen(database._engine, "commit", wait, once=True)
+    first = asyncio.create_task(database.write(Adding("a")))
+    await asyncio.to_thread(committing.wait, PATIENCE)
+
+    await database.write(lambda _: another_ran.set())
+    assert await first == "a"
+    await database.aclose()
+
+
+@pytest.mark.parametrize(
+    ("url", "near"),
+    [
+        ("postgresql:///farm", True),
+        ("postgresql://me@/farm?host=/run/postgresql", True),
+        ("postgresql://localhost/farm", True),
+        ("postgresql://[::1]:5433/farm", True),
+        ("postgresql://db.example/farm", False),
+        ("postgresql:///farm?host=db.example", False),
+    ],
+)
+def test_a_url_says_whether_the_database_is_on_this_machine(url: str, near: bool) -> None:
+    assert on_this_machine(normal_url(url)) is near
 
 
 async def test_a_cancelled_caller_does_not_disturb_the_others(database: PostgreSQLDatabase) -> None:
