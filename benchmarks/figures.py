@@ -124,7 +124,7 @@ FIGURES: Mapping[str, Figure] = {
     "s3-memory": Figure("… resident at most during both, more than idle", "MB", at(120)),
     "s3-stall": Figure("S3: longest stall of the loop during 16 uploads", "ms", at(50), at(20), ("s3-idle-stall",)),
     "s3-stalls": Figure("… looks at the clock that were late by more than 10 ms", "%"),
-    "s3-memory-up": Figure("… resident at most", "MB"),
+    "s3-memory-up": Figure("… resident at most, more than idle", "MB", at(120)),
     "watcher": Figure("reported until a watcher is told, median", "ms"),
     "watchers": Figure("… until 1,000 watchers are told, median", "ms"),
     "watcher-memory": Figure("memory of one watcher at the server", "kB"),

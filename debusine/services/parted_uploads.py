@@ -94,7 +94,7 @@ class PartedFile:
         received = self.target.received
         known = self.spool.known(self.name, received)
         running = known.running if known is not None else None
-        file = self.spool.begin(wanted, running)
+        file = self.spool.begin(wanted, running, lasting=False)
         try:
             await self._fetch_tail(file)
         except BaseException:

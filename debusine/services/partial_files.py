@@ -52,12 +52,22 @@ class Known:
 class PartialFile:
     """One file that is being sent; of one request at a time, which closes it at its end."""
 
-    def __init__(self, directory: Path, name: str, known: Known, *, admit: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        name: str,
+        known: Known,
+        *,
+        admit: Callable[[], None] = lambda: None,
+        lasting: bool = True,
+    ) -> None:
         self.directory = directory
         self.name = name
         self.known = known
         #: Raises when no byte may be written.
         self.admit = admit
+        #: Whether it will be synced: if not, it is gone soon, and need never reach the disk.
+        self.lasting = lasting
         #: Bytes that were written, durable or not.
         self.written = known.received
         #: Whether a sync has failed: what is on the disk is unknown, and a second sync would lie.
@@ -84,7 +94,8 @@ class PartialFile:
             start = self.written
             for part in parts:
                 self._append(part)
-            self._hurry(start)
+            if self.lasting:
+                self._hurry(start)
 
     def put_back(self, content: bytes) -> None:
         """Append bytes that the hash before the first one has already; only at the beginning."""

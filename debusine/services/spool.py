@@ -53,13 +53,15 @@ class Spool:
             raise SpoolUnusable(directory, error.strerror or str(error)) from error
         return cls(directory, limits, OrderedDict())
 
-    def begin(self, wanted: int, running: Any = None) -> PartialFile:
+    def begin(self, wanted: int, running: Any = None, *, lasting: bool = True) -> PartialFile:
         """A new partial file for so many bytes; nothing is on the disk before the first.
 
-        ``running`` is the hash of the bytes before it, which its own go on; None: there are none.
+        ``running`` is the hash of the bytes before it, which its own go on; None: there are none. ``lasting``: whether
+        it will be synced.
         """
         known = Known() if running is None else Known(running=running)
-        return PartialFile(self.directory, secrets.token_hex(16), known, admit=partial(self.check_space, wanted))
+        name, admit = secrets.token_hex(16), partial(self.check_space, wanted)
+        return PartialFile(self.directory, name, known, admit=admit, lasting=lasting)
 
     def resume(self, name: str, received: int, wanted: int) -> PartialFile:
         """A partial file of which ``received`` bytes count and to which so many shall come."""

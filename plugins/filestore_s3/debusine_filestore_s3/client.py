@@ -42,6 +42,7 @@ def new_client(options: S3Options) -> Any:
             **_credentials(options),
         )
     client.meta.events.register("before-send.s3", _stop_when_cancelled)
+    client.meta.events.register("before-send.s3.UploadPart", _send_without_asking)
     client.meta.events.register("needs-retry.s3", _send_again_what_was_changed)
     return client
 
@@ -91,6 +92,11 @@ def _silence() -> None:
 
 def _stop_when_cancelled(**_: object) -> None:
     check_cancelled()
+
+
+def _send_without_asking(request: Any, **_: object) -> None:
+    """Wait for no ``100 Continue``: a part is welcome where its upload was begun, and a busy server takes its time."""
+    request.headers.pop("Expect", None)
 
 
 def _send_again_what_was_changed(response: Any, attempts: int, **_: object) -> float | None:

@@ -11,6 +11,10 @@ from debusine.plugin import Invalid, WriteFailed, check_cancelled
 #: Bytes that are read in one go where nobody asks for less.
 BLOCK = 1 << 20
 
+#: Bytes that are read in one go where somebody asks for less: what sends them asks for 16 KiB at a time, takes what it
+#: gets, and would wait for the interpreter twice for each.
+LEAST = 256 << 10
+
 
 class SourceChanged(Invalid):
     """The local file is not what it was said to be."""
@@ -42,10 +46,10 @@ class Slice:
         return self.length
 
     def read(self, size: int | None = -1) -> bytes:
-        """The next bytes, at most so many; none at the end."""
+        """The next bytes, none at the end; at most so many, or as many as are worth a reading."""
         check_cancelled()
         left = self.length - self._position
-        wanted = left if size is None or size < 0 else min(size, left)
+        wanted = left if size is None or size < 0 else min(max(size, LEAST), left)
         block = self._pread(wanted) if wanted else b""
         self._position += len(block)
         return block
