@@ -183,6 +183,8 @@ class FaultProxy:
         self.endpoint_url = ""
         #: The operations of all requests so far.
         self.requests: list[str] = []
+        #: How many requests are between the client and the server, or their answers.
+        self.under_way = 0
         self._rules: list[Rule] = []
         # Of a task that waits for the server when its client has gone, asyncio itself keeps no reference.
         self._serving: set[asyncio.Task[None] | None] = set()
@@ -200,7 +202,11 @@ class FaultProxy:
         self._serving.add(asyncio.current_task())
         try:
             while head := await read_head(reader):
-                await self._exchange(Request(head), reader, writer)
+                self.under_way += 1
+                try:
+                    await self._exchange(Request(head), reader, writer)
+                finally:
+                    self.under_way -= 1
         except Cut as cut:
             writer.write(cut.last)
             with suppress(ConnectionError):

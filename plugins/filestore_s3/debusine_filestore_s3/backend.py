@@ -93,7 +93,7 @@ class S3FileStore(FileStoreBackend[S3Options]):
     async def begin_parts(self, file: File) -> StoreData:
         """Begin a multipart upload."""
         key = new_key(file)
-        return data_of(key) | {"upload": await self._threads.run(self._bucket.begin, key)}
+        return data_of(key) | {"upload": await self._uploads.begin(key)}
 
     async def store_part(
         self, file: File, data: StoreData, number: int, source: Path, start: int, length: int

@@ -42,6 +42,11 @@ class Uploads:
         else:
             await self._store_in_parts(file, source, key)
 
+    async def begin(self, key: Key) -> str:
+        """Begin an object that comes in parts, and return the upload's id; when this raises, none was begun."""
+        async with self._all_or_nothing(key):
+            return await self.threads.run(self.bucket.begin, key)
+
     async def finish(self, file: File, key: Key, upload_id: str, parts: Sequence[Part]) -> None:
         """Make an object of parts; one that is there already is not made again.
 
