@@ -74,8 +74,13 @@ def main(config: Path | None, data_dir: Path | None, listen: str | None, log_for
         with closing(bind(settings.listen)) as bound:
             run(serve(settings, bound))
     except ConfigurationError as error:
-        click.echo(f"{PROGRAM}: {error}", err=True)
-        sys.exit(2)
+        sys.exit(refuse(error))
+
+
+def refuse(error: ConfigurationError) -> int:
+    """Say why there is no server; returns the exit status."""
+    click.echo(f"{PROGRAM}: {error}", err=True)
+    return 2
 
 
 async def serve(settings: Settings, bound: socket.socket) -> None:
@@ -166,7 +171,10 @@ def blaming(source: Path | None) -> Iterator[None]:
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    """Run to the end, on uvloop where it is installed; what plugins left in threads is not waited for then."""
+    """Run to the end, on uvloop where it is installed; what plugins left in threads is not waited for then.
+
+    Raises ``SystemExit`` when the start was refused.
+    """
     try:
         import uvloop
     except ImportError:
@@ -182,7 +190,11 @@ def run(work: Coroutine[Any, Any, None]) -> None:
             try:
                 runner.run(work)
                 status = 0
+            except ConfigurationError as error:
+                status = refuse(error)  # now: nothing is said any more when a thread blocks
             finally:
                 leaving.start()
     finally:
         leaving.cancel()
+    if status:
+        sys.exit(status)

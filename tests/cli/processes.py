@@ -16,7 +16,7 @@ from attrs import define
 from scripts.demo.programs import as_user
 
 BIN = Path(sys.executable).parent
-PATIENCE = 30.0
+PATIENCE = 60.0
 #: Seconds until a program has stopped that was told to: five are promised, on a machine that has nothing else to do.
 SOON = 15.0
 

@@ -8,6 +8,8 @@ import pwd
 import signal
 import socket
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -199,6 +201,26 @@ class TestBadInput:
 
         assert "is empty; stop every server and run: debusine-admin migrate" in line
         postgresql_server.drop_database(url)
+
+
+REFUSED = """
+import asyncio, time
+from debusine.cli import server
+from debusine.domain.errors import ConfigurationError
+
+async def work():
+    asyncio.get_running_loop().run_in_executor(None, time.sleep, 600)
+    raise ConfigurationError("the tape is torn")
+
+server.LEAVING = 0.05
+server.run(work())
+"""
+
+
+def test_a_refused_start_is_told_although_a_plugin_blocks_a_thread() -> None:
+    done = subprocess.run([sys.executable, "-c", REFUSED], capture_output=True, text=True, timeout=PATIENCE)
+
+    assert (done.returncode, done.stderr) == (2, "debusine-server: the tape is torn\n")
 
 
 def test_a_server_runs_on_postgresql_once_it_is_migrated(data_dir: Path, postgresql_server: PostgreSQLServer) -> None:

@@ -22,7 +22,7 @@ from tests.places import place
 from tests.ports import reserved_port
 
 T = TypeVar("T")
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 class NotInTime(AssertionError):
