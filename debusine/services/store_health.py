@@ -52,6 +52,11 @@ class StoreHealth:
         """Whether there is hope that it takes or gives something."""
         return self._failures < PATIENCE
 
+    @property
+    def failing(self) -> bool:
+        """Whether it did not answer when it was asked last, or is still to be made ready."""
+        return self._failures > 0 or not self.prepared
+
     @contextmanager
     def watching(self) -> Iterator[None]:
         """See how it goes what is done with the store in the block; ``StorePaused`` when that is not to be tried."""

@@ -33,7 +33,7 @@ BATCH = 100
 async def revive(depot: Depot) -> None:
     """Ask every store that fails whether it works again."""
     for each in depot.stores.opened():
-        if each.health.usable and each.health.prepared:
+        if not each.health.failing:
             continue
         try:
             await _try_again(depot, each)

@@ -371,6 +371,21 @@ async def test_a_store_without_any_of_its_latest_files_is_another_place(pair: Wa
     assert opened.health.state == "ok"
 
 
+async def test_a_store_that_failed_once_is_well_again_also_when_nobody_uses_it(pair: Warehouse) -> None:
+    store = pair.id("Default")
+    health = pair.stores.health_of(store)
+    with pytest.raises(Unavailable), health.watching():
+        raise Unavailable("away")
+    pair.backend("Default").failures["probe"] = Unavailable("still away")
+
+    await revive(pair.uploads)
+    assert health.state == "away"
+    pair.backend("Default").failures.clear()
+    await revive(pair.uploads)
+
+    assert health.state == "ok"
+
+
 async def test_verifying_a_good_store_finds_nothing_wrong_and_leaves_nothing(pair: Warehouse) -> None:
     for name in ("Default", "Second"):
         pair.backend(name).takes_parts = True
