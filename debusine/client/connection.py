@@ -182,4 +182,6 @@ def _redirection(response: aiohttp.ClientResponse) -> URL | None:
     location = response.headers.get("Location")
     if response.status not in {301, 302, 303, 307, 308} or location is None:
         return None
-    return response.url.join(URL(location))
+    # As it stands, because it may be signed; what is not even an address is quoted.
+    fit = all("!" <= character <= "~" for character in location)
+    return response.url.join(URL(location, encoded=fit))

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -193,6 +194,47 @@ async def test_another_host_is_followed_but_does_not_get_the_token(
     assert (tmp_path / "a").read_bytes() == b"one"
     assert "Token" in server.requests("GET", "download")[0].headers
     assert "Token" not in elsewhere.requests("GET")[0].headers
+
+
+async def test_a_download_that_breaks_off_at_another_host_goes_on_by_a_new_address_without_the_token(
+    client: Client, server: FakeServer, tmp_path: Path
+) -> None:
+    elsewhere = FakeServer()
+    async with TestServer(elsewhere.application(), host="127.0.0.1") as other:
+        artifact = await stored(client, server, a=CONTENT)
+        for number in (1, 2):
+            target = str(other.make_url(f"/signed/{number}"))
+            server.misbehave("GET", "download", answering(moved_to(target)))
+            elsewhere.misbehave("GET", f"/signed/{number}", cut_after(len(CONTENT) // 2))
+        await client.download_file(artifact, "a", tmp_path / "a")
+
+    assert (tmp_path / "a").read_bytes() == CONTENT
+    came = elsewhere.requests("GET")
+    assert [request.headers.get("Range") for request in came] == [None, f"bytes={len(CONTENT) // 2}-"]
+    assert [{"Token", "X-Debusine-Scope"} & set(request.headers) for request in came] == [set(), set()]
+    assert ["Token" in request.headers for request in server.requests("GET", "download")] == [True, True]
+
+
+async def test_a_signed_address_is_followed_as_it_stands(client: Client, server: FakeServer, tmp_path: Path) -> None:
+    signed = "/k%65y?disposition=a%3B%20b%3D%22%2A%2B%27%2525%22&at=x%2Fy%40z&signature=0aF%3d"
+    elsewhere = FakeServer()
+    seen: list[str] = []
+
+    async def look(request: web.Request) -> web.StreamResponse:
+        seen.append(request.raw_path)
+        return await cut_after(len(CONTENT))(request)
+
+    elsewhere.misbehave("GET", "", look)
+    async with TestServer(elsewhere.application(), host="127.0.0.1") as other:
+        artifact = await stored(client, server, a=CONTENT)
+        server.misbehave("GET", "download", answering(moved_to(str(other.make_url("/")).rstrip("/") + signed)))
+        await client.download_file(artifact, "a", tmp_path / "a")
+
+    assert seen == [signed]
+
+
+def moved_to(target: str) -> Callable[[], web.Response]:
+    return lambda: web.Response(status=302, headers={"Location": target})
 
 
 async def test_endless_redirections_end(client: Client, server: FakeServer, tmp_path: Path) -> None:
