@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import aiohttp
@@ -18,20 +18,17 @@ HOP = {"Connection", "Keep-Alive", "Transfer-Encoding"}
 class Balancer:
     """Hands on what comes to the next server, and answers 502 when that one is away."""
 
-    servers: Sequence[str]
+    #: HOST:PORT of each, again and again.
+    servers: Iterator[str]
     address: str = ""
     #: The servers, in the order of the uploads that they took; and those that did not answer.
     uploads: list[str] = field(factory=list)
     away: list[str] = field(factory=list)
     _session: aiohttp.ClientSession | None = None
 
-    def __attrs_post_init__(self) -> None:
-        """Begin with the first server."""
-        self._turn = itertools.cycle(self.servers)
-
     async def _carry(self, request: web.Request) -> web.Response:
         assert self._session is not None
-        server = next(self._turn)
+        server = next(self.servers)
         headers = {name: value for name, value in request.headers.items() if name not in HOP}
         try:
             async with self._session.request(
@@ -47,7 +44,8 @@ class Balancer:
         kept = {name: value for name, value in answer.headers.items() if name not in HOP | {"Content-Length"}}
         return web.Response(status=answer.status, headers=kept, body=body)
 
-    async def _serve(self, ready: threading.Event, over: asyncio.Event) -> None:
+    async def serve(self, ready: threading.Event, over: asyncio.Event) -> None:
+        """Listen until it is over."""
         app = web.Application(client_max_size=1 << 30)
         app.router.add_route("*", "/{path:.*}", self._carry)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -64,8 +62,9 @@ class Balancer:
 @contextmanager
 def balancing(*servers: str) -> Iterator[Balancer]:
     """A balancer in a thread, as long as the block lasts."""
-    balancer, ready, over, loop = Balancer(servers), threading.Event(), asyncio.Event(), asyncio.new_event_loop()
-    thread = threading.Thread(target=lambda: loop.run_until_complete(balancer._serve(ready, over)))
+    balancer = Balancer(itertools.cycle(servers))
+    ready, over, loop = threading.Event(), asyncio.Event(), asyncio.new_event_loop()
+    thread = threading.Thread(target=lambda: loop.run_until_complete(balancer.serve(ready, over)))
     thread.start()
     assert ready.wait(10)
     try:

@@ -4,10 +4,11 @@ from functools import partial
 
 from debusine.cli.main import main
 from debusine.client import artifact_files
+from debusine.client.uploads import Upload
 
 #: Bytes; more than S3's smallest part.
 CHUNK = 6 << 20
 
 if __name__ == "__main__":
-    vars(artifact_files)["Upload"] = partial(artifact_files.Upload, chunk=CHUNK)
+    vars(artifact_files)["Upload"] = partial(Upload, chunk=CHUNK)
     main()

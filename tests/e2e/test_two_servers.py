@@ -53,11 +53,12 @@ def shared(
     database = postgresql_server.create_database(template=postgresql_template)
     with ExitStack() as stack:
         stack.callback(postgresql_server.drop_database, database)
+        for name in ("first", "second"):
+            (directory / name).mkdir()
         first = stack.enter_context(store_farm(directory / "first", place.toml, database))
         port = stack.enter_context(reserved_port())
         second = evolve(first, directory=directory / "second", listen=f"127.0.0.1:{port}", server=None, workers=[])
         stack.callback(second.close)
-        second.directory.mkdir()
         second.start_server()
         yield Pair(first, second, place, database)
 
