@@ -5,7 +5,7 @@ from typing import NoReturn
 from attrs import frozen
 
 from debusine.domain.uploads import UploadPart
-from debusine.plugin import PartsGone, in_thread
+from debusine.plugin import Damaged, PartsGone, in_thread
 from debusine.services.bodies import Body
 from debusine.services.file_stores import Kept
 from debusine.services.parted_uploads import PartedFile, Scratch
@@ -63,7 +63,11 @@ class PartedReception(Reception):
             await self._discard(file)
             raise WrongContent(self.target.place.path)
         before = await self.depot.database.read(parts_of, self.target)
-        kept = await file.finish([*before, *new])
+        try:
+            kept = await file.finish([*before, *new])
+        except Damaged as error:  # somebody else has put other parts there
+            await self._discard(file)
+            raise PartLost(self.target.place.path) from error
         if not scratch.hash_known and not await file.holds(kept):
             await self._refuse(file, kept)
         return await self._record(file, kept)

@@ -105,11 +105,6 @@ class StoreHealth:
         """Whether it did not answer when it was asked last, or is still to be made ready."""
         return self.giving.failures > 0 or self.taking.failures > 0 or not self.prepared
 
-    @property
-    def failing(self) -> bool:
-        """Whether it did not answer when it was asked last, or is still to be made ready."""
-        return self._failures > 0 or not self.prepared
-
     @contextmanager
     def watching(self, *, writing: bool = False) -> Iterator[None]:
         """See how it goes what is done with the store in the block; ``StorePaused`` when that is not to be tried."""
