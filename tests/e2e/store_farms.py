@@ -103,11 +103,11 @@ def store_farm(directory: Path, configuration: str, database: str = "") -> Itera
         yield farm
 
 
-def recorded(farm: Farm, table: str = "files_in_stores", database: str = "") -> dict[str, list[str]]:
+def recorded(farm: Farm, database: str = "") -> dict[str, list[str]]:
     """Of which objects the rows tell, by the store's name."""
     engine = sa.create_engine(database or sqlite_url(farm.data / "debusine.sqlite"), poolclass=sa.NullPool)
     with engine.connect() as connection:
-        statement = f"SELECT name, data FROM {table} AS rows JOIN file_stores ON rows.store = file_stores.id"
+        statement = "SELECT name, data FROM files_in_stores JOIN file_stores ON file_stores.id = files_in_stores.store"
         rows = connection.execute(sa.text(statement)).all()
     found: dict[str, list[str]] = {}
     for name, data in rows:
@@ -122,7 +122,7 @@ def assert_nothing_else(farm: Farm, places: Mapping[str, Place], database: str =
     """
 
     def surplus() -> int:
-        rows = recorded(farm, database=database)
+        rows = recorded(farm, database)
         found = {name: place.keys() for name, place in places.items()}
         missing = [key for name, keys in rows.items() for key in keys if key not in found.get(name, {key})]
         assert missing == []
