@@ -112,7 +112,7 @@ REFUSALS: list[tuple[tuple[str, ...], str]] = [
 
 @pytest.mark.parametrize(
     ("noun", "name", "told"),
-    [("workspace", "System", "--public, --private or --store"), ("user", "alice", "--superuser or --no-superuser")],
+    [("workspace", "System", "--public, --private, --store"), ("user", "alice", "--superuser or --no-superuser")],
 )
 def test_a_change_of_nothing_is_refused(noun: str, name: str, told: str) -> None:
     done = run("debusine-admin", noun, "set", name)
