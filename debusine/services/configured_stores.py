@@ -19,7 +19,7 @@ from debusine.plugin.options import structure_options, without_secrets
 from debusine.plugin.registry import Registry
 from debusine.services import workspaces
 from debusine.services.file_stores import FileStores
-from debusine.services.store_checks import check_holdings
+from debusine.services.store_checks import check_holdings, make_ready
 
 logger = logging.getLogger(__name__)
 
@@ -196,11 +196,8 @@ async def _prepare(configured: Configured, holding: Collection[str]) -> dict[str
 
 
 async def _prepare_one(store: ConfiguredStore, *, holds_files: bool) -> None:
-    if store.policies.read_only:
-        return  # nothing is to be made there; whether the files are there is seen afterwards
-    if holds_files:
-        await store.backend.probe()  # else a disk that is not mounted would be made ready as an empty place
-    await store.backend.prepare()
+    if not store.policies.read_only:  # else nothing is to be made there; whether the files are there is seen afterwards
+        await make_ready(store.backend, holds_files=holds_files)
 
 
 def _behind_first(built: Mapping[str, FileStoreBackend[Any]]) -> list[str]:

@@ -28,6 +28,17 @@ class Mismatch(Exception):
     """A store did something else than the farm relies on."""
 
 
+class PlaceAway(Unavailable):
+    """The place of a store that holds files cannot be used."""
+
+    def __init__(self, error: Unavailable) -> None:
+        reason = f"{error.detail}; " if error.detail else ""
+        super().__init__(
+            error.title, detail=f"{reason}it holds files: is the right disk mounted, the right place named?"
+        )
+        self.retry_after = error.retry_after
+
+
 class PlaceLost(Unavailable):
     """A store has none of the files that it should have."""
 
@@ -36,6 +47,16 @@ class PlaceLost(Unavailable):
             f"stores.{name}: of the files that were put there last, none is there",
             detail="mount the right disk or name the right place; until then the store is not used",
         )
+
+
+async def make_ready(backend: FileStoreBackend[Any], *, holds_files: bool) -> None:
+    """Have a place ready; one that should hold files must be there, or a mount point without its disk would be used."""
+    if holds_files:
+        try:
+            await backend.probe()
+        except Unavailable as error:
+            raise PlaceAway(error) from error
+    await backend.prepare()
 
 
 async def check_holdings(database: Database, store: Opened) -> None:

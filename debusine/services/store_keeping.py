@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from attrs import define, field
 
+from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.errors import ConfigurationError, DebusineError, Unavailable
 from debusine.domain.files import File
 from debusine.domain.stores import StoreContents
@@ -16,7 +17,7 @@ from debusine.services import moving, scrubbing
 from debusine.services.copying import give
 from debusine.services.file_stores import Opened
 from debusine.services.receptions import Depot
-from debusine.services.store_checks import check_holdings
+from debusine.services.store_checks import check_holdings, make_ready
 
 logger = logging.getLogger(__name__)
 
@@ -163,5 +164,9 @@ async def _try_again(depot: Depot, each: Opened) -> None:
     if each.health.prepared:
         await each.backend.probe()
     else:
-        await each.backend.prepare()
+        await make_ready(each.backend, holds_files=await depot.database.read(_holds_files, each.row.id))
         await check_holdings(depot.database, each)
+
+
+def _holds_files(uow: UnitOfWork, store: int) -> bool:
+    return uow.file_stores.holds_files(store)

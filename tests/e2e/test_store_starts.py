@@ -22,7 +22,7 @@ CONTENT = os.urandom(1000)
 
 #: Of each store that cannot be used: what the log and the operator hear.
 TOLD = {
-    "WrongSecret": "the secret key is wrong; set secret_access_key_file",
+    "WrongSecret": "access key and secret key do not fit; set access_key_id and secret_access_key_file",
     "NoBucket": "there is no such bucket; make it, or set bucket",
     "WrongCA": "name its authority's certificate in ca_bundle",
     "Http": "it speaks http, not https; set endpoint_url to http://",
@@ -123,13 +123,13 @@ def test_a_store_that_has_lost_its_bytes_is_not_used(tmp_path: Path) -> None:
 
         farm.start_server()
 
-        assert "none is there" in farm.request("GET", "/health").json()["stores"]["Default"]
+        assert "is the right disk mounted" in farm.request("GET", "/health").json()["stores"]["Default"]
         verified = subprocess.run(
             [BIN / "debusine-admin", "--data-dir", farm.data, "stores", "verify", "Default"],
             capture_output=True, text=True, env=farm.environment,
         )  # fmt: skip
         assert verified.returncode == 1
-        assert "is it the right place?" in verified.stdout
+        assert "cannot be used just now" in verified.stdout
         late = declare(farm, {"b": CONTENT[:10]})
         assert put(farm, late, "b", CONTENT[:10]).status == 503
         assert list((tmp_path / "Default").rglob("*-*")) == []
