@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from debusine.db.database import Database
 from debusine.db.postgresql import PostgreSQLDatabase
 from debusine.db.unit_of_work import UnitOfWork
 
@@ -50,9 +51,14 @@ class Interleaving:
             self._changed.notify_all()
 
 
-def keep_apart(database: PostgreSQLDatabase) -> None:
-    """Have each function make a transaction of its own, as if each came to another server."""
-    database._waiting.most = 1
+def keep_apart(database: Database) -> None:
+    """Have each function make a transaction of its own, beside others, as if each came to another server.
+
+    SQLite has one writer, whatever is wanted.
+    """
+    if isinstance(database, PostgreSQLDatabase):
+        database._waiting.most = 1
+        database._patience = 0.0
 
 
 class PacedConnection:

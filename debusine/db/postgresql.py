@@ -85,9 +85,8 @@ class PostgreSQLDatabase(Database):
         self._bells.dispose()
 
     def _write_until_closed(self) -> None:
-        turn = Turn(self._running, self._patience)
         while (group := self._waiting.take()) is not None:
-            with turn:
+            with Turn(self._running, self._patience) as turn:
                 self._waiting.fill(group)  # with what came meanwhile
                 self._settle(group, turn, TRIES)
 

@@ -15,6 +15,7 @@ from debusine.domain.work_requests import Result, Status, WorkRequest
 from debusine.domain.workers import Worker
 from debusine.plugin import Lookups, QueueHead, SchedulerPolicy, Usage
 from debusine.scheduler.fifo import Fifo, FifoOptions
+from tests.interleaving import keep_apart
 from tests.work import Echo, EchoData, Workshop, dispatcher
 
 
@@ -268,6 +269,7 @@ async def test_a_pass_over_very_many_ends_early_and_says_so(
 
 
 async def test_two_servers_that_assign_at_once_never_give_anything_twice(workshop: Workshop) -> None:
+    keep_apart(workshop.database)
     workers = [await workshop.worker(f"builder{number}") for number in range(6)]
     requests = [await workshop.request() for _ in range(4)]
     schedulers = [dispatcher(), dispatcher()]

@@ -14,9 +14,15 @@ from debusine.domain.errors import Conflict
 from debusine.domain.work_requests import Outcome, Result, StaleAttempt, Status, WorkRequest
 from debusine.services import aborts
 from debusine.services.aborts import CannotAbort
+from tests.interleaving import keep_apart
 from tests.work import Workshop
 
 ROUNDS = 8
+
+
+@pytest.fixture(autouse=True)
+def _transactions_meet(workshop: Workshop) -> None:
+    keep_apart(workshop.database)
 
 
 async def running(workshop: Workshop) -> tuple[Subject, WorkRequest]:

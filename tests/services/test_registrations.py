@@ -14,6 +14,7 @@ from debusine.domain.secrets import new_key
 from debusine.protocol.resources import WorkerRegistration
 from debusine.services import accounts, registrations
 from debusine.services.registrations import ActivationRefused, InvalidDomainName
+from tests.interleaving import keep_apart
 from tests.work import Workshop
 
 FQDN = "builder.example.org"
@@ -68,6 +69,7 @@ async def test_it_is_good_for_one_use(workshop: Workshop) -> None:
 
 
 async def test_of_two_at_once_exactly_one_wins_and_the_other_changes_nothing(workshop: Workshop) -> None:
+    keep_apart(workshop.database)
     for _ in range(10):
         before = await count_tokens(workshop)
         key = await activation(workshop)
@@ -78,6 +80,7 @@ async def test_of_two_at_once_exactly_one_wins_and_the_other_changes_nothing(wor
 
 
 async def test_the_same_registration_twice_at_once_is_answered_by_the_same_worker(workshop: Workshop) -> None:
+    keep_apart(workshop.database)
     key, own = await activation(workshop), registration()
     tries = [workshop.database.write(registrations.register, own, key) for _ in range(4)]
     assert len({worker.id for worker in await asyncio.gather(*tries)}) == 1

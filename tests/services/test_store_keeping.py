@@ -21,6 +21,7 @@ from debusine.services.copying import NoGoodCopy, give
 from debusine.services.store_administration import CannotMigrate, UnknownStore
 from debusine.services.store_checks import PlaceLost, check_holdings
 from debusine.services.store_keeping import READ_AGAIN, Keeper, revive
+from tests.interleaving import keep_apart
 from tests.stores import Warehouse, open_warehouse
 from tests.work import Workshop
 
@@ -169,6 +170,7 @@ async def test_stores_that_cannot_be_moved_between_are_told(
 
 
 async def test_two_who_drain_in_opposite_directions_never_take_the_last_two_copies(pair: Warehouse) -> None:
+    keep_apart(pair.depot.workshop.database)
     file = await pair.file(CONTENTS[0])
     assert await give(pair.uploads, file, pair.id("Second"))
     copies = {copy.store: copy for copy in await pair.rows(CONTENTS[0])}

@@ -6,7 +6,6 @@ from contextlib import suppress
 
 import pytest
 
-from debusine.db.postgresql import PostgreSQLDatabase
 from debusine.db.unit_of_work import UnitOfWork
 from debusine.domain.events import Event, WorkerChanged, WorkerDisconnected
 from debusine.domain.work_requests import Outcome, Status
@@ -169,8 +168,7 @@ async def test_the_sockets_of_a_dead_server_are_forgotten_and_those_of_others_st
 
 
 async def test_one_worker_that_registers_twice_at_once_is_one_worker(workshop: Workshop) -> None:
-    if isinstance(workshop.database, PostgreSQLDatabase):
-        keep_apart(workshop.database)
+    keep_apart(workshop.database)
     both_have_looked = threading.Barrier(2, timeout=0.1)
 
     def register(uow: UnitOfWork) -> Worker:
