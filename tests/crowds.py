@@ -87,7 +87,12 @@ _ARTIFACTS: _Columns = {
     "attached": "{true}",
 }
 _FILES: _Columns = {"sha256": "{content}", "size": "n", "state": "'live'"}
-_FILES_IN_STORES: _Columns = {"store": "{store}", "file": "{first_files} + n", "data": "'{{}}'"}
+_FILES_IN_STORES: _Columns = {
+    "store": "{store}",
+    "file": "{first_files} + n",
+    "data": "'{{}}'",
+    "verified_at": "{moment}",
+}
 _FILES_IN_ARTIFACTS: _Columns = {
     "artifact": "{first_artifacts} + n",
     "file": "{first_files} + n",

@@ -94,7 +94,7 @@ def test_a_place_that_cannot_be_used_is_told_with_what_to_do(environment: Enviro
     done = environment.run(environment.program("debusine-server", *options))
 
     assert done.returncode == 2
-    assert f"{place} cannot keep files: Not a directory; make a directory" in done.stderr.splitlines()[-1]
+    assert f"{place} cannot keep files: Not a directory; name another directory" in done.stderr.splitlines()[-1]
 
 
 def test_a_broken_plugin_that_nobody_chose_is_listed_and_does_not_stop_anybody(

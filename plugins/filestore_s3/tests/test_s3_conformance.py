@@ -42,7 +42,18 @@ class TestOnSwiftOverTLS(S3Conformance):
         return swift.https
 
 
+#: What moto, which only plays a server, does otherwise than any real one.
+OF_MOTO = {
+    "test_an_examination_of_a_good_place_finds_nothing_wrong": "moto looks at no signature",
+    "test_parts_become_an_object": "moto answers 500 when an upload was finished that is asked for again",
+    "test_what_was_abandoned_is_gone": "moto answers 500 to parts of an upload that was aborted",
+    "test_tidying_leaves_what_is_going_on": "moto answers 500 when an upload was finished that is asked for again",
+}
+
+
 class TestOnMoto(S3Conformance):
     @pytest.fixture
-    def server(self, moto: S3Server) -> S3Server:
+    def server(self, moto: S3Server, request: pytest.FixtureRequest) -> S3Server:
+        if reason := OF_MOTO.get(request.node.originalname):
+            pytest.skip(reason)
         return moto
