@@ -38,6 +38,7 @@ PASSING_STATES = frozenset({"25006", "55P03"})
 #: Transactions pause for milliseconds; a minute spares those that compute on a machine that is much too busy.
 IDLE_IN_TRANSACTION = 60.0
 
+#: How a URL names this machine.
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 #: The advisory lock of PostgreSQL that a migration holds; any number that nobody else uses.
