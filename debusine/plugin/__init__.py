@@ -32,6 +32,7 @@ from debusine.plugin.notification import (
     Receipt,
     TemporaryFailure,
 )
+from debusine.plugin.object_keys import ObjectKey, data_of, is_key, key_of, new_key
 from debusine.plugin.scheduler import QueueHead, SchedulerPolicy, Usage
 from debusine.plugin.task import ArtifactFacts, CommandResult, Lookups, Task, TaskContext, TaskFailure
 from debusine.plugin.threads import Threads, check_cancelled, in_thread
@@ -60,6 +61,7 @@ __all__ = [
     "Notification",
     "NotificationChannel",
     "NotificationMethod",
+    "ObjectKey",
     "PartsGone",
     "PermanentFailure",
     "QueueHead",
@@ -88,8 +90,12 @@ __all__ = [
     "WriteFailed",
     "check_address",
     "check_cancelled",
+    "data_of",
     "hookimpl",
     "in_thread",
+    "is_key",
+    "key_of",
+    "new_key",
     "now",
     "structure",
 ]

@@ -45,6 +45,12 @@ async def give(depot: Depot, file: File, to: int, *, verify: bool = False) -> bo
     return any(copy.store == to for copy in await depot.database.read(copies_of, file.id))
 
 
+async def must_answer(depot: Depot, store: int) -> None:
+    """``Unavailable`` when a store is away as a whole: then it has lost nothing, whatever it does not show."""
+    with depot.stores.watching(store) as backend:
+        await backend.probe()
+
+
 async def condemn(depot: Depot, copy: FileInStore, file: File, reason: SetAside, detail: str) -> Loss | None:
     """Count a copy no more that is not what it should be, and say so in the log."""
     loss = await depot.database.write(set_aside, copy, reason, detail)
@@ -52,7 +58,8 @@ async def condemn(depot: Depot, copy: FileInStore, file: File, reason: SetAside,
         depot.stores.note_size(copy.store, -file.size)
         fate = f"{len(loss.others)} other copies" if loss.others else f"NO OTHER: lost to {loss.incomplete} artifacts"
         name = file.hash_digest.hex()
-        logger.error("The copy of %s in store %s is %s (%s); %s", name, copy.store, reason, detail, fate)
+        store = depot.stores.name_of(copy.store)
+        logger.error("The copy of %s in store %s is %s (%s); %s", name, store, reason, detail, fate)
     return loss
 
 
@@ -74,16 +81,26 @@ async def _fetch(depot: Depot, file: File, copy: FileInStore, partial: PartialFi
     try:
         await _read(depot, file, copy, partial)
     except FileMissing as error:
-        await condemn(depot, copy, file, SetAside.LOST, str(error))
+        await _condemn_missing(depot, copy, file, error)
     except Damaged as error:
         await condemn(depot, copy, file, SetAside.DAMAGED, str(error))
     except (Unavailable, OSError) as error:
-        logger.warning("The copy %s in store %s cannot be read just now: %s", copy.id, copy.store, error)
+        store = depot.stores.name_of(copy.store)
+        logger.warning("The copy %s in store %s cannot be read just now: %s", copy.id, store, error)
     else:
         if partial.written == file.size and partial.hash_digest == file.hash_digest:
             return True
         await condemn(depot, copy, file, SetAside.DAMAGED, f"it has the hash {partial.hash_digest.hex()}")
     return False
+
+
+async def _condemn_missing(depot: Depot, copy: FileInStore, file: File, error: FileMissing) -> None:
+    try:
+        await must_answer(depot, copy.store)
+    except (Unavailable, OSError) as away:
+        logger.warning("The copy %s in store %s: %s", copy.id, depot.stores.name_of(copy.store), away)
+    else:
+        await condemn(depot, copy, file, SetAside.LOST, str(error))
 
 
 async def _read(depot: Depot, file: File, copy: FileInStore, partial: PartialFile) -> None:

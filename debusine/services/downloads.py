@@ -123,7 +123,7 @@ async def direct_url(stores: FileStores, stored: StoredFile, *, disposition: str
                     stored.place.file, StoreData(copy.data), content_disposition=disposition, content_type=content_type
                 )
         except (DebusineError, OSError) as error:
-            logger.error("The store %s gives no address: %s", copy.store, error)
+            logger.error("The store %s gives no address: %s", stores.name_of(copy.store), error)
     return None
 
 
@@ -144,7 +144,8 @@ async def _first_opened(
             with stores.watching(copy.store) as backend:
                 return await _open(stack, backend, part, StoreData(copy.data))
         except (DebusineError, OSError) as error:
-            logger.error("The copy %s of file %s in store %s: %s", copy.id, copy.file, copy.store, error)
+            name = stores.name_of(copy.store)
+            logger.error("The copy %s of file %s in store %s: %s", copy.id, copy.file, name, error)
     return None
 
 

@@ -98,6 +98,10 @@ class FileStores(Mapping[str, FileStoreBackend[Any]]):
         """The backend of the store with this id; ``StoreNotConfigured`` when this server does not have it."""
         return self._get(store).backend
 
+    def name_of(self, store: int) -> str:
+        """How people call a store; its number when this server does not have it."""
+        return self._opened[store].row.name if store in self._opened else str(store)
+
     def policies_of(self, store: int) -> StorePolicies:
         """What a store is used for."""
         return self._get(store).policies

@@ -78,7 +78,7 @@ async def remove_due(depot: Depot, store: int) -> int:
 
 async def _move(depot: Depot, copy: FileInStore, file: File, to: int | None, *, verify: bool) -> Moved:
     receivers = (to,) if to is not None else depot.stores.receivers(file.size, of=copy.store)
-    failure = NoReceiver(str(copy.store)).title
+    failure = NoReceiver(depot.stores.name_of(copy.store)).title
     for receiver in receivers:
         try:
             if await give(depot, file, receiver, verify=verify):

@@ -10,7 +10,7 @@ from debusine.domain.errors import DebusineError
 from debusine.domain.files import File, FileInStore, SetAside
 from debusine.plugin import Damaged, FileMissing, StoreData
 from debusine.services.copy_records import Loss
-from debusine.services.copying import condemn, give
+from debusine.services.copying import condemn, give, must_answer
 from debusine.services.receptions import Depot
 
 logger = logging.getLogger(__name__)
@@ -61,14 +61,14 @@ async def check_copy(depot: Depot, copy: FileInStore, file: File) -> Scrubbed:
 
 
 async def _look(depot: Depot, copy: FileInStore, file: File) -> tuple[SetAside, str] | None:
-    with depot.stores.watching(copy.store) as backend:
-        try:
+    try:
+        with depot.stores.watching(copy.store) as backend:
             digest = await backend.verify(file, StoreData(copy.data))
-        except FileMissing as error:
-            await backend.probe()  # a store that is away as a whole has lost nothing
-            return SetAside.LOST, str(error)
-        except Damaged as error:
-            return SetAside.DAMAGED, str(error)
+    except FileMissing as error:
+        await must_answer(depot, copy.store)
+        return SetAside.LOST, str(error)
+    except Damaged as error:
+        return SetAside.DAMAGED, str(error)
     if digest == file.digest:
         return None
     return SetAside.DAMAGED, f"it has {digest.size} bytes with the hash {digest.hex}"

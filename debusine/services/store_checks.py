@@ -217,6 +217,8 @@ async def _asked(what: str, question: Callable[[], Awaitable[None]]) -> Finding:
         await question()
     except (DebusineError, OSError, Mismatch) as error:
         return Finding(what=what, grade=Grade.WRONG, detail=str(error))
+    except Exception as error:  # noqa: BLE001 - a plugin's mistake is what somebody who verifies wants to know
+        return Finding(what=what, grade=Grade.WRONG, detail=f"the backend fails with {error!r}")
     return Finding(what=what, grade=Grade.GOOD)
 
 

@@ -1,5 +1,6 @@
 """Store keeping: what is done for stores all the time, whether anybody asks or not, one round after another."""
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Collection
@@ -9,7 +10,7 @@ from datetime import timedelta
 from attrs import define, field
 
 from debusine.db.unit_of_work import UnitOfWork
-from debusine.domain.errors import ConfigurationError, DebusineError, Unavailable
+from debusine.domain.errors import DebusineError
 from debusine.domain.files import File
 from debusine.domain.stores import StoreContents
 from debusine.plugin import StoreData
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds for which one job keeps the others of a round waiting, about.
 SHARE = 20.0
+#: Seconds that a store may take to say whether it works again.
+PATIENCE = 60.0
 #: A copy that was read since then is not read again: a small farm would be read all day.
 READ_AGAIN = timedelta(days=7)
 #: Seconds between two times that a store is tidied.
@@ -37,9 +40,12 @@ async def revive(depot: Depot) -> None:
         if not each.health.failing:
             continue
         try:
-            await _try_again(depot, each)
-        except (ConfigurationError, Unavailable, OSError) as error:
+            async with asyncio.timeout(PATIENCE):
+                await _try_again(depot, each)
+        except (DebusineError, OSError) as error:
             logger.debug("The store %s still does not work: %s", each.row.name, error)
+        except Exception:  # a plugin's mistake is no reason to give up the others
+            logger.exception("The store %s (%s) failed when it was asked", each.row.name, each.row.backend)
         else:
             each.health.recover()
 
@@ -76,6 +82,8 @@ class Keeper:
                     await job(each)
                 except (DebusineError, OSError) as error:
                     logger.warning("The store %s, %s: %s", each.row.name, job.__name__, error)
+                except Exception:  # a plugin's mistake costs this job only, not the server
+                    logger.exception("The store %s (%s), %s", each.row.name, each.row.backend, job.__name__)
 
     async def tidy(self, each: Opened) -> None:
         """Let go of what was begun long ago and never came to its end."""

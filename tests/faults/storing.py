@@ -11,17 +11,16 @@ from pathlib import Path
 
 from debusine_filestore_local.backend import LocalFileStore, LocalOptions
 from debusine_filestore_local.filesystem import FileSystem
-from debusine_filestore_local.keys import Key, new_key
 from debusine_filestore_local.objects import Objects
 
-from debusine.plugin import File, StorageFull
+from debusine.plugin import File, ObjectKey, StorageFull, new_key
 
 
 class Hasty(Objects):
     """The bug that is planted: bytes arrive under the object's own name."""
 
     @contextlib.contextmanager
-    def _arriving(self, key: Key) -> Iterator[Path]:
+    def _arriving(self, key: ObjectKey) -> Iterator[Path]:
         self._make_parent(self.path(key).parent)
         yield self.path(key)
         self.filesystem.sync_directory(self.path(key).parent)

@@ -356,6 +356,34 @@ async def test_a_round_goes_on_with_the_other_stores_when_one_fails(workshop: Wo
     assert await warehouse.copies(b"content") == ["Default", "Good"]
 
 
+@pytest.mark.parametrize("error", [KeyError("a mistake"), StorageFull("no room"), Damaged("it", "odd")])
+async def test_a_backend_that_breaks_its_promise_costs_its_own_job_only(
+    workshop: Workshop, tmp_path: Path, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    policies = {"Default": USUAL, "Odd": StorePolicies(populate=True), "Good": StorePolicies(populate=True)}
+    warehouse = await open_warehouse(workshop, tmp_path, policies)
+    await warehouse.add(b"content")
+    warehouse.backend("Odd").failures |= {"store": error, "tidy": error, "probe": error}
+    warehouse.stores.health_of(warehouse.id("Odd")).giving.fail()
+
+    await revive(warehouse.uploads)
+    await Keeper(warehouse.uploads, warehouse.clock).make_round()
+
+    assert await warehouse.copies(b"content") == ["Default", "Good"]
+    assert "Odd" in caplog.text
+
+
+async def test_a_store_that_is_away_is_not_robbed_of_its_copies_when_one_is_made(pair: Warehouse) -> None:
+    pair.lose("Default", CONTENTS[0])
+    pair.backend("Default").failures["probe"] = Unavailable("not mounted")
+
+    with pytest.raises(NoGoodCopy):
+        await give(pair.uploads, await pair.file(CONTENTS[0]), pair.id("Second"))
+
+    assert await pair.aside() == []
+    assert await pair.copies(CONTENTS[0]) == ["Default"]
+
+
 async def test_a_store_without_any_of_its_latest_files_is_another_place(pair: Warehouse) -> None:
     (opened,) = [each for each in pair.stores.opened() if each.row.name == "Default"]
     await check_holdings(pair.depot.database, opened)
@@ -412,6 +440,7 @@ async def test_verifying_a_good_store_finds_nothing_wrong_and_leaves_nothing(pai
         ("entries", Unavailable("away"), "it is listed"),
         ("remove", Unavailable("away"), "what is removed is gone"),
         ("store_part", Unavailable("away"), "it can come in parts, which nobody sees before the end"),
+        ("stat", KeyError("a mistake"), "its size and age are told"),
     ],
 )
 async def test_verifying_a_bad_store_names_what_is_wrong(

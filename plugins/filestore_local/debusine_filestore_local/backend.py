@@ -17,16 +17,19 @@ from debusine.plugin import (
     File,
     FileStoreBackend,
     Finding,
+    ObjectKey,
     StoreData,
     StoredEntry,
     StoredObject,
     check_cancelled,
+    data_of,
     in_thread,
+    key_of,
+    new_key,
     now,
 )
 from debusine_filestore_local.examination import Examination
 from debusine_filestore_local.filesystem import FileSystem
-from debusine_filestore_local.keys import Key, data_of, key_of, new_key
 from debusine_filestore_local.nesting import overlap
 from debusine_filestore_local.objects import Objects
 from debusine_filestore_local.reader import Reader
@@ -151,7 +154,7 @@ class LocalFileStore(FileStoreBackend[LocalOptions]):
             return await in_thread(self._digest, reader, key_of(data))
 
     @asynccontextmanager
-    async def _reader(self, file: File, key: Key, opening: Callable[[Reader], None]) -> AsyncIterator[Reader]:
+    async def _reader(self, file: File, key: ObjectKey, opening: Callable[[Reader], None]) -> AsyncIterator[Reader]:
         reader = Reader(self._objects.path(key), file, self._filesystem)
         try:
             await in_thread(self._open, reader, key, opening)
@@ -159,7 +162,7 @@ class LocalFileStore(FileStoreBackend[LocalOptions]):
         finally:
             await in_thread(reader.close)
 
-    async def _chunks(self, reader: Reader, key: Key, start: int, end: int) -> AsyncGenerator[bytes, None]:
+    async def _chunks(self, reader: Reader, key: ObjectKey, start: int, end: int) -> AsyncGenerator[bytes, None]:
         while start < end:
             block = await in_thread(self._read, reader, key, start, end - start)
             start += len(block)
@@ -173,23 +176,23 @@ class LocalFileStore(FileStoreBackend[LocalOptions]):
         with errors_of_the_place(self._objects):
             self._objects.try_out()
 
-    def _add(self, file: File, source: Path, key: Key) -> None:
+    def _add(self, file: File, source: Path, key: ObjectKey) -> None:
         with errors_of_storing(self._objects, file):
             self._objects.add(file, source, key)
 
-    def _open(self, reader: Reader, key: Key, opening: Callable[[Reader], None]) -> None:
+    def _open(self, reader: Reader, key: ObjectKey, opening: Callable[[Reader], None]) -> None:
         with errors_of_finding(self._objects, key):
             opening(reader)
 
-    def _read(self, reader: Reader, key: Key, offset: int, size: int) -> bytes:
+    def _read(self, reader: Reader, key: ObjectKey, offset: int, size: int) -> bytes:
         with errors_of_finding(self._objects, key):
             return reader.read(offset, size)
 
-    def _remove(self, key: Key) -> None:
+    def _remove(self, key: ObjectKey) -> None:
         with errors_of_finding(self._objects, key):
             self._objects.remove(key)
 
-    def _stat(self, key: Key) -> StoredObject:
+    def _stat(self, key: ObjectKey) -> StoredObject:
         with errors_of_finding(self._objects, key):
             return self._objects.stat(key)
 
@@ -201,7 +204,7 @@ class LocalFileStore(FileStoreBackend[LocalOptions]):
         with errors_of_the_place(self._objects):
             return list(itertools.islice(walk, BATCH))
 
-    def _digest(self, reader: Reader, key: Key) -> Digest:
+    def _digest(self, reader: Reader, key: ObjectKey) -> Digest:
         running, size = hashlib.new(File.current_hash_algorithm), 0
         with errors_of_finding(self._objects, key):
             while block := reader.read_whole(size):

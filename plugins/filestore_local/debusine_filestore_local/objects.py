@@ -7,9 +7,19 @@ from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from debusine.plugin import File, Invalid, StoredEntry, StoredObject, check_cancelled
+from debusine.plugin import (
+    File,
+    Invalid,
+    ObjectKey,
+    StoredEntry,
+    StoredObject,
+    check_cancelled,
+    data_of,
+    is_key,
+    new_key,
+)
 from debusine_filestore_local.filesystem import FULL, FileSystem
-from debusine_filestore_local.keys import Key, data_of, is_key, new_key, place_of
+from debusine_filestore_local.places import place_of
 
 #: Bytes copied between two looks at whether anybody still waits.
 COPY_BLOCK = 8 << 20
@@ -38,7 +48,7 @@ class Objects:
         #: Directories whose own names were synced by this process.
         self._durable: set[str] = set()
 
-    def path(self, key: Key) -> Path:
+    def path(self, key: ObjectKey) -> Path:
         """Where an object is, or would be."""
         return self.base / place_of(key)
 
@@ -46,27 +56,27 @@ class Objects:
         """A new name on the way, for what never becomes an object."""
         return self.incoming / new_key(File(sha256=bytes(32), size=0))
 
-    def add(self, file: File, source: Path, key: Key) -> None:
+    def add(self, file: File, source: Path, key: ObjectKey) -> None:
         """Keep the bytes of a local file; when this raises, nothing of it stays."""
         with self._arriving(key) as arriving:
             self._fill(arriving, file, source)
 
-    def add_content(self, content: bytes, key: Key) -> None:
+    def add_content(self, content: bytes, key: ObjectKey) -> None:
         """Keep bytes that are in memory; when this raises, nothing of it stays."""
         with self._arriving(key) as arriving:
             self._write(content, arriving)
 
-    def discard(self, key: Key) -> None:
+    def discard(self, key: ObjectKey) -> None:
         """Let go of all that there may be of an object; what cannot be removed is left to the sweep."""
         for path in (self.incoming / key, self.path(key)):
             with contextlib.suppress(OSError):
                 self.filesystem.unlink(path)
 
-    def remove(self, key: Key) -> None:
+    def remove(self, key: ObjectKey) -> None:
         """Let go of an object that is there. Not synced: an object that a power cut brings back has no row."""
         self.filesystem.unlink(self.path(key))
 
-    def stat(self, key: Key) -> StoredObject:
+    def stat(self, key: ObjectKey) -> StoredObject:
         """Size and age of an object."""
         found = self.path(key).stat(follow_symlinks=False)
         return StoredObject(size=found.st_size, modified=_changed(found))
@@ -120,7 +130,7 @@ class Objects:
             os.close(descriptor)
 
     @contextlib.contextmanager
-    def _arriving(self, key: Key) -> Iterator[Path]:
+    def _arriving(self, key: ObjectKey) -> Iterator[Path]:
         """Where the block must leave the bytes, synced; they become an object at its end."""
         arriving = self.incoming / key
         try:
@@ -214,7 +224,7 @@ def _objects(directory: Path) -> Iterator[StoredEntry]:
             with contextlib.suppress(FileNotFoundError):
                 if is_key(entry.name) and entry.is_file(follow_symlinks=False):
                     found = entry.stat(follow_symlinks=False)
-                    yield StoredEntry(data=data_of(Key(entry.name)), size=found.st_size, modified=_changed(found))
+                    yield StoredEntry(data=data_of(ObjectKey(entry.name)), size=found.st_size, modified=_changed(found))
 
 
 def _changed(found: os.stat_result) -> datetime:

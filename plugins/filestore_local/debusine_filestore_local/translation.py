@@ -7,9 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from debusine.plugin import ConfigurationError, Damaged, File, FileMissing, StorageFull, Unavailable, WriteFailed
+from debusine.plugin import (
+    ConfigurationError,
+    Damaged,
+    File,
+    FileMissing,
+    ObjectKey,
+    StorageFull,
+    Unavailable,
+    WriteFailed,
+)
 from debusine_filestore_local.filesystem import BROKEN, FULL
-from debusine_filestore_local.keys import Key
 from debusine_filestore_local.objects import Objects
 
 #: What only an operator can change.
@@ -49,7 +57,7 @@ def errors_of_storing(objects: Objects, file: File) -> Iterator[None]:
 
 
 @contextmanager
-def errors_of_finding(objects: Objects, key: Key) -> Iterator[None]:
+def errors_of_finding(objects: Objects, key: ObjectKey) -> Iterator[None]:
     """Say what it means for the farm that an object could not be found or read."""
     try:
         yield

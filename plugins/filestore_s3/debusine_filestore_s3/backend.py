@@ -12,17 +12,20 @@ from debusine.plugin import (
     FileMissing,
     FileStoreBackend,
     Finding,
+    ObjectKey,
     StoreData,
     StoredEntry,
     StoredObject,
     Threads,
     Unavailable,
+    data_of,
     in_thread,
+    key_of,
+    new_key,
     now,
 )
 from debusine_filestore_s3.bucket import Bucket, Part, Upload
 from debusine_filestore_s3.examination import Examination
-from debusine_filestore_s3.keys import Key, data_of, key_of, new_key
 from debusine_filestore_s3.options import LARGEST_PART, MOST_PARTS, SMALLEST_PART, S3Options, address
 from debusine_filestore_s3.preparation import Preparation
 from debusine_filestore_s3.reading import Reader, Stream, wrong_size
@@ -174,7 +177,7 @@ class S3FileStore(FileStoreBackend[S3Options]):
         finally:
             await reader.close()
 
-    async def _digest(self, key: Key) -> Digest:
+    async def _digest(self, key: ObjectKey) -> Digest:
         size = (await self._threads.run(self._bucket.stat, key)).size
         stream = Stream(self._bucket, key, 0, size, size)
         async with self._reader(stream, None) as chunks:
@@ -182,12 +185,12 @@ class S3FileStore(FileStoreBackend[S3Options]):
                 pass
         return Digest(hash_digest=stream.running.digest(), size=size)
 
-    async def _check_size(self, file: File, key: Key) -> None:
+    async def _check_size(self, file: File, key: ObjectKey) -> None:
         found = await self._threads.run(self._bucket.stat, key)
         if found.size != file.size:
             raise wrong_size(key, found.size, file.size)
 
-    def _remove(self, key: Key) -> None:
+    def _remove(self, key: ObjectKey) -> None:
         self._bucket.stat(key)
         try:
             self._bucket.delete(key)
@@ -195,7 +198,7 @@ class S3FileStore(FileStoreBackend[S3Options]):
             if not self._is_gone(key):
                 raise
 
-    def _is_gone(self, key: Key) -> bool:
+    def _is_gone(self, key: ObjectKey) -> bool:
         try:
             self._bucket.stat(key)
         except FileMissing:

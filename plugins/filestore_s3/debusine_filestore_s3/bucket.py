@@ -11,8 +11,7 @@ import botocore.exceptions as boto
 from attrs import frozen
 from urllib3.response import BaseHTTPResponse
 
-from debusine.plugin import FileMissing, StoredEntry, StoredObject
-from debusine_filestore_s3.keys import Key, data_of, is_key
+from debusine.plugin import FileMissing, ObjectKey, StoredEntry, StoredObject, data_of, is_key
 from debusine_filestore_s3.options import S3Options
 from debusine_filestore_s3.slices import Slice
 from debusine_filestore_s3.translation import NotUsable, Translation
@@ -27,7 +26,7 @@ _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 class Upload:
     """A multipart upload that was begun and has not come to an end."""
 
-    key: Key
+    key: ObjectKey
     upload_id: str
     initiated: datetime
 
@@ -60,13 +59,13 @@ class Bucket:
                 self._client = self._new_client()
             return self._client
 
-    def put(self, key: Key, body: "bytes | Slice", sha256: bytes) -> None:
+    def put(self, key: ObjectKey, body: "bytes | Slice", sha256: bytes) -> None:
         """Make an object in one go."""
         checksum = {"ChecksumAlgorithm": "SHA256", "ChecksumSHA256": _base64(sha256)} if self.options.checksums else {}
         with self._said(key):
             self.client.put_object(**self._at(key), Body=body, **checksum, **self._kind)
 
-    def stat(self, key: Key) -> StoredObject:
+    def stat(self, key: ObjectKey) -> StoredObject:
         """Size and age of an object."""
         try:
             with self._said(key):
@@ -76,7 +75,7 @@ class Bucket:
             raise
         return StoredObject(size=found["ContentLength"], modified=found["LastModified"])
 
-    def get(self, key: Key, first: int, last: int) -> tuple[BaseHTTPResponse, int]:
+    def get(self, key: ObjectKey, first: int, last: int) -> tuple[BaseHTTPResponse, int]:
         """Begin to read the bytes from the first to the last one; and the size of the whole object.
 
         Whoever gets it closes it.
@@ -90,7 +89,7 @@ class Bucket:
             raw.close()
             raise
 
-    def delete(self, key: Key) -> None:
+    def delete(self, key: ObjectKey) -> None:
         """Let go of an object; nothing happens when there is none."""
         with self._said(key):
             self.client.delete_object(**self._at(key))
@@ -109,7 +108,7 @@ class Bucket:
         entries = [entry for each in answer.get("Contents", ()) if (entry := self._entry(each))]
         return entries, answer.get("NextContinuationToken") if answer.get("IsTruncated") else None
 
-    def begin(self, key: Key) -> str:
+    def begin(self, key: ObjectKey) -> str:
         """Begin an object that comes in parts, and return the upload's id."""
         checksum = {"ChecksumAlgorithm": "CRC32"} if self.options.checksums else {}
         with self._said(key):
@@ -120,7 +119,7 @@ class Bucket:
             self.abort_all(key, but=upload_id)
         return upload_id
 
-    def put_part(self, key: Key, upload_id: str, number: int, body: Slice) -> Part:
+    def put_part(self, key: ObjectKey, upload_id: str, number: int, body: Slice) -> Part:
         """Send a part; it takes the place of an earlier one of the same number."""
         crc32 = _base64(body.crc32().to_bytes(4, "big")) if self.options.checksums else None
         checksum = {"ChecksumAlgorithm": "CRC32", "ChecksumCRC32": crc32} if crc32 else {}
@@ -130,14 +129,14 @@ class Bucket:
             )
         return Part(number, answer["ETag"], crc32, len(body))
 
-    def complete(self, key: Key, upload_id: str, parts: Sequence[Part]) -> None:
+    def complete(self, key: ObjectKey, upload_id: str, parts: Sequence[Part]) -> None:
         """Make an object of the parts."""
         with self._said(key):
             self.client.complete_multipart_upload(
                 **self._at(key), UploadId=upload_id, MultipartUpload={"Parts": [_named(part) for part in parts]}
             )
 
-    def abort(self, key: Key, upload_id: str) -> None:
+    def abort(self, key: ObjectKey, upload_id: str) -> None:
         """Let go of the parts; nothing happens when they are gone, or are an object by now."""
         try:
             with self._said(key):
@@ -145,7 +144,7 @@ class Bucket:
         except FileMissing:
             return
 
-    def abort_all(self, key: Key, *, but: str | None = None) -> None:
+    def abort_all(self, key: ObjectKey, *, but: str | None = None) -> None:
         """Let go of the parts of all uploads of an object, perhaps but for one."""
         for upload in self.uploads(key):
             if upload.upload_id != but:
@@ -166,7 +165,7 @@ class Bucket:
                 return
             place = {"KeyMarker": answer["NextKeyMarker"], "UploadIdMarker": answer["NextUploadIdMarker"]}
 
-    def presigned(self, key: Key, content_disposition: str, content_type: str) -> str:
+    def presigned(self, key: ObjectKey, content_disposition: str, content_type: str) -> str:
         """Where anybody can fetch the object for a while, with these headers."""
         headers = {"ResponseContentDisposition": content_disposition, "ResponseContentType": content_type}
         with self._said(key):
@@ -193,7 +192,7 @@ class Bucket:
     def _said(self, what: str) -> Any:
         return self.translation.of_errors(what)
 
-    def _at(self, key: Key) -> Mapping[str, str]:
+    def _at(self, key: ObjectKey) -> Mapping[str, str]:
         return {"Bucket": self.options.bucket, "Key": self.options.prefix + key}
 
     @property
@@ -212,10 +211,10 @@ class Bucket:
             return None
         return StoredEntry(data=data_of(key), size=listed["Size"], modified=listed["LastModified"])
 
-    def _key(self, name: str) -> Key | None:
+    def _key(self, name: str) -> ObjectKey | None:
         """The key of an object of ours; None for all others."""
         key = name.removeprefix(self.options.prefix)
-        return Key(key) if name.startswith(self.options.prefix) and is_key(key) else None
+        return ObjectKey(key) if name.startswith(self.options.prefix) and is_key(key) else None
 
     def _size_of_whole(self, answer: Mapping[str, Any], first: int) -> int:
         """From ``Content-Range``; a server that sends the whole object instead of its end is not listened to."""

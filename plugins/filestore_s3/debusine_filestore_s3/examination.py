@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
-from debusine.plugin import DebusineError, File, Finding, Grade, Unavailable
+from debusine.plugin import DebusineError, File, Finding, Grade, ObjectKey, Unavailable, new_key
 from debusine_filestore_s3.bucket import Bucket
-from debusine_filestore_s3.keys import Key, new_key
 from debusine_filestore_s3.slices import Slice
 from debusine_filestore_s3.translation import NotUsable
 
@@ -24,7 +23,7 @@ FILE = File(sha256=hashlib.sha256(CONTENT).digest(), size=len(CONTENT))
 HEADERS = ('attachment; filename="examined.deb"', "application/vnd.debian.binary-package")
 
 #: Asks, and says what is not as it should be.
-Check = Callable[[Key], str | None]
+Check = Callable[[ObjectKey], str | None]
 
 
 class Examination:
@@ -58,7 +57,7 @@ class Examination:
         return Finding(what=what, grade=otherwise if complaint else Grade.GOOD, detail=complaint or "")
 
     @contextmanager
-    def _trial(self) -> Iterator[Key]:
+    def _trial(self) -> Iterator[ObjectKey]:
         key = new_key(FILE)
         try:
             yield key
@@ -66,7 +65,7 @@ class Examination:
             self.bucket.abort_all(key)
             self.bucket.delete(key)
 
-    def _wrong_signature(self, _: Key) -> str | None:
+    def _wrong_signature(self, _: ObjectKey) -> str | None:
         def spoil(request: Any, **_: object) -> None:
             signed = request.headers["Authorization"]
             signed = signed.decode() if isinstance(signed, bytes) else signed
@@ -79,18 +78,18 @@ class Examination:
                 return None
         return "whoever reaches the server may read and write; turn its authentication on"
 
-    def _changed_content(self, key: Key) -> str | None:
+    def _changed_content(self, key: ObjectKey) -> str | None:
         def spoil(request: Any, **_: object) -> None:
             request.body = CONTENT.swapcase()
 
         with self._spoiling(spoil) as bucket:
             return _accepted(lambda: bucket.put(key, CONTENT, FILE.hash_digest), "let nothing but TLS lead to it")
 
-    def _wrong_checksum(self, key: Key) -> str | None:
+    def _wrong_checksum(self, key: ObjectKey) -> str | None:
         wrong = hashlib.sha256(b"").digest()
         return _accepted(lambda: self.bucket.put(key, CONTENT, wrong), "it does not look at checksums")
 
-    def _range(self, key: Key) -> str | None:
+    def _range(self, key: ObjectKey) -> str | None:
         self._store(key)
         response, size = self.bucket.get(key, 2, 5)
         try:
@@ -99,19 +98,19 @@ class Examination:
             response.close()
         return None if (got, size) == (CONTENT[2:6], len(CONTENT)) else f"of bytes 2 to 5 it gave {len(got)} others"
 
-    def _listing(self, key: Key) -> str | None:
+    def _listing(self, key: ObjectKey) -> str | None:
         self._store(key)
         entries, _ = self.bucket.page(beginning=key)
         return None if [entry.size for entry in entries] == [len(CONTENT)] else "files that are there would seem lost"
 
-    def _parts(self, key: Key) -> str | None:
+    def _parts(self, key: ObjectKey) -> str | None:
         upload_id = self.bucket.begin(key)
         part = self._send(key, upload_id)
         self.bucket.complete(key, upload_id, [part])
         size = self.bucket.stat(key).size
         return None if size == len(CONTENT) else f"of {len(CONTENT)} bytes it made an object of {size}"
 
-    def _abort(self, key: Key) -> str | None:
+    def _abort(self, key: ObjectKey) -> str | None:
         upload_id = self.bucket.begin(key)
         self._send(key, upload_id)
         if [upload.upload_id for upload in self.bucket.uploads(key)] != [upload_id]:
@@ -119,7 +118,7 @@ class Examination:
         self.bucket.abort(key, upload_id)
         return "it is still listed and takes room" if list(self.bucket.uploads(key)) else None
 
-    def _presigned(self, key: Key) -> str | None:
+    def _presigned(self, key: ObjectKey) -> str | None:
         self._store(key)
         status, headers, got = self._fetch(self.bucket.presigned(key, *HEADERS))
         if (status, got) != (200, CONTENT):
@@ -128,15 +127,15 @@ class Examination:
             return "it does not send Content-Disposition and Content-Type as it was asked to"
         return None
 
-    def _changed_url(self, key: Key) -> str | None:
+    def _changed_url(self, key: ObjectKey) -> str | None:
         self._store(key)
         status, _, _ = self._fetch(self.bucket.presigned(key, *HEADERS).replace("examined.deb", "other.html"))
         return f"it answers {status}, so that whoever gets a URL may change it" if status < 400 else None
 
-    def _store(self, key: Key) -> None:
+    def _store(self, key: ObjectKey) -> None:
         self.bucket.put(key, CONTENT, FILE.hash_digest)
 
-    def _send(self, key: Key, upload_id: str) -> Any:
+    def _send(self, key: ObjectKey, upload_id: str) -> Any:
         with tempfile.NamedTemporaryFile() as source:
             source.write(CONTENT)
             source.flush()

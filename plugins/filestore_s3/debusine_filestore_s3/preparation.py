@@ -8,9 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from debusine.plugin import ConfigurationError, File
+from debusine.plugin import ConfigurationError, File, new_key
 from debusine_filestore_s3.bucket import Bucket
-from debusine_filestore_s3.keys import new_key
 from debusine_filestore_s3.translation import NotUsable, Silent
 
 NOTHING = File(sha256=hashlib.sha256(b"").digest(), size=0)

@@ -8,9 +8,8 @@ from collections.abc import AsyncGenerator
 from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
-from debusine.plugin import Damaged, Digest, File, Threads
+from debusine.plugin import Damaged, Digest, File, ObjectKey, Threads
 from debusine_filestore_s3.bucket import Bucket
-from debusine_filestore_s3.keys import Key
 
 #: Bytes of a chunk: large, because each is one hop to a thread.
 BLOCK = 1 << 20
@@ -29,7 +28,7 @@ class Interrupted(Exception):
 class Stream:
     """The bytes of an object from one place to another; blocking, but for ``cut``."""
 
-    def __init__(self, bucket: Bucket, key: Key, start: int, end: int, size: int) -> None:
+    def __init__(self, bucket: Bucket, key: ObjectKey, start: int, end: int, size: int) -> None:
         self.bucket = bucket
         self.key = key
         self.position = start
@@ -143,6 +142,6 @@ class Reader:
             raise Damaged(self.stream.key, "its bytes are not those that were stored")
 
 
-def wrong_size(key: Key, size: int, expected: int) -> Damaged:
+def wrong_size(key: ObjectKey, size: int, expected: int) -> Damaged:
     """What it means when an object has another size."""
     return Damaged(key, f"it has {size} bytes instead of {expected}")

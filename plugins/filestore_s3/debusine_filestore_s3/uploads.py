@@ -7,9 +7,8 @@ from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from debusine.plugin import Damaged, DebusineError, File, FileMissing, PartsGone, Threads, Unavailable
+from debusine.plugin import Damaged, DebusineError, File, FileMissing, ObjectKey, PartsGone, Threads, Unavailable
 from debusine_filestore_s3.bucket import Bucket, Part
-from debusine_filestore_s3.keys import Key
 from debusine_filestore_s3.options import MOST_PARTS
 from debusine_filestore_s3.slices import Slice, check_size
 from debusine_filestore_s3.translation import NotUsable
@@ -34,7 +33,7 @@ class Uploads:
         self.bucket = bucket
         self.threads = threads
 
-    async def store(self, file: File, source: Path, key: Key) -> None:
+    async def store(self, file: File, source: Path, key: ObjectKey) -> None:
         """Make an object of a local file; when this raises, nothing of it stays."""
         await self.threads.run(check_size, source, file.size)
         if file.size <= self.bucket.options.part_size:
@@ -42,12 +41,12 @@ class Uploads:
         else:
             await self._store_in_parts(file, source, key)
 
-    async def begin(self, key: Key) -> str:
+    async def begin(self, key: ObjectKey) -> str:
         """Begin an object that comes in parts, and return the upload's id; when this raises, none was begun."""
         async with self._all_or_nothing(key):
             return await self.threads.run(self.bucket.begin, key)
 
-    async def finish(self, file: File, key: Key, upload_id: str, parts: Sequence[Part]) -> None:
+    async def finish(self, file: File, key: ObjectKey, upload_id: str, parts: Sequence[Part]) -> None:
         """Make an object of parts; one that is there already is not made again.
 
         Without parts it must be there: servers refuse such a request before they look at anything.
@@ -65,7 +64,7 @@ class Uploads:
         else:
             await self._check(file, key)
 
-    async def is_whole(self, file: File, key: Key) -> bool:
+    async def is_whole(self, file: File, key: ObjectKey) -> bool:
         """Whether the object is there: it has its full size, or is not made at all; ``Unknown`` when nobody answers."""
         try:
             found = await self.threads.run(self.bucket.stat, key)
@@ -75,7 +74,7 @@ class Uploads:
             raise Unknown(error.title, detail=error.detail) from error
         return found.size == file.size
 
-    async def _store_at_once(self, file: File, source: Path, key: Key) -> None:
+    async def _store_at_once(self, file: File, source: Path, key: ObjectKey) -> None:
         async with self._all_or_nothing(key):
             try:
                 await self.threads.run(self._put, file, source, key)
@@ -85,14 +84,14 @@ class Uploads:
                 if not await self.is_whole(file, key):
                     raise
 
-    async def _store_in_parts(self, file: File, source: Path, key: Key) -> None:
+    async def _store_in_parts(self, file: File, source: Path, key: ObjectKey) -> None:
         async with self._all_or_nothing(key):
             upload_id = await self.threads.run(self.bucket.begin, key)
             parts = await self._send_parts(file, source, key, upload_id)
             await self.finish(file, key, upload_id, parts)
 
     @contextlib.asynccontextmanager
-    async def _all_or_nothing(self, key: Key) -> AsyncIterator[None]:
+    async def _all_or_nothing(self, key: ObjectKey) -> AsyncIterator[None]:
         try:
             yield
         except Unknown:
@@ -101,7 +100,7 @@ class Uploads:
             await self._discard(key)
             raise
 
-    async def _send_parts(self, file: File, source: Path, key: Key, upload_id: str) -> list[Part]:
+    async def _send_parts(self, file: File, source: Path, key: ObjectKey, upload_id: str) -> list[Part]:
         pieces = pieces_of(file.size, self.bucket.options.part_size)
         parts: list[Part] = []
 
@@ -112,29 +111,29 @@ class Uploads:
         await all_of([send() for _ in range(AT_ONCE)])
         return sorted(parts, key=lambda part: part.number)
 
-    def send_part(self, source: Path, key: Key, upload_id: str, number: int, start: int, length: int) -> Part:
+    def send_part(self, source: Path, key: ObjectKey, upload_id: str, number: int, start: int, length: int) -> Part:
         """Send bytes of a local file as a part; blocking."""
         with Slice(source, start, length) as body:
             return self.bucket.put_part(key, upload_id, number, body)
 
-    def _put(self, file: File, source: Path, key: Key) -> None:
+    def _put(self, file: File, source: Path, key: ObjectKey) -> None:
         with Slice(source, 0, file.size) as body:
             self.bucket.put(key, body.read() if file.size <= SMALL else body, file.hash_digest)
 
-    async def _check(self, file: File, key: Key) -> None:
+    async def _check(self, file: File, key: ObjectKey) -> None:
         found = await self.threads.run(self.bucket.stat, key)
         if found.size != file.size:
             await self._discard(key)
             raise Damaged(key, f"its parts have {found.size} bytes, not {file.size}")
 
-    async def _discard(self, key: Key) -> None:
+    async def _discard(self, key: ObjectKey) -> None:
         """Let go of all that there may be of an object; what cannot be removed is found by a sweep."""
         try:
             await self.threads.run(self._remove_all, key)
         except DebusineError as error:
             logger.warning("What was stored of %s is left to the sweep: %s", key, error)
 
-    def _remove_all(self, key: Key) -> None:
+    def _remove_all(self, key: ObjectKey) -> None:
         self.bucket.abort_all(key)
         self.bucket.delete(key)
 

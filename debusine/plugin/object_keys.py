@@ -1,33 +1,34 @@
-"""Keys: the names of objects, made here and never taken from users."""
+"""Object keys: the names under which backends keep objects, made here and never taken from users."""
 
 import re
 import secrets
 from collections.abc import Mapping
 from typing import Any, NewType
 
-from debusine.plugin import File, FileMissing, StoreData
+from debusine.domain.files import File
+from debusine.plugin.file_store import FileMissing, StoreData
 
-#: The content's hash and a part that is the object's own: SHA256-16HEX; the store's prefix is not part of it.
-Key = NewType("Key", str)
+#: The content's hash and a part that is the object's own: SHA256-16HEX.
+ObjectKey = NewType("ObjectKey", str)
 
 _KEY = re.compile(r"[0-9a-f]{64}-[0-9a-f]{16}")
 
 
-def new_key(file: File) -> Key:
+def new_key(file: File) -> ObjectKey:
     """A name that no object had before, also not one of the same content."""
-    return Key(f"{file.hash_digest.hex()}-{secrets.token_hex(8)}")
+    return ObjectKey(f"{file.hash_digest.hex()}-{secrets.token_hex(8)}")
 
 
-def key_of(data: Mapping[str, Any]) -> Key:
+def key_of(data: Mapping[str, Any]) -> ObjectKey:
     """The key in what storing returned; ``FileMissing`` when it is no key, so that nothing else is ever touched."""
     key = data.get("key")
     if not isinstance(key, str) or not is_key(key):
         raise FileMissing(f"an object under {key!r}")
-    return Key(key)
+    return ObjectKey(key)
 
 
-def data_of(key: Key) -> StoreData:
-    """What finds the object again."""
+def data_of(key: ObjectKey) -> StoreData:
+    """What finds the object again: ``key_of`` backwards."""
     return {"key": key}
 
 
