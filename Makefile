@@ -31,6 +31,7 @@ test: ## Run every test; those that this machine cannot run are skipped with the
 	@scripts/prepare venv
 	@scripts/prepare worker || echo 'Going on without: tests that need a worker of its own are skipped.'
 	@scripts/prepare s3 || echo 'Going on without: tests that need an S3 server are skipped.'
+	@scripts/prepare browser || echo 'Going on without: tests that need a browser are skipped.'
 	@$(BIN)/pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 fuzz: ## Send a server what nobody should send, for MINUTES (10), and watch it from inside

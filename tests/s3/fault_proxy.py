@@ -101,6 +101,28 @@ class Slow(Fault):
         await asyncio.sleep(self.seconds)
 
 
+@frozen(eq=False)
+class Held(Fault):
+    """The request, or with ``answer`` what the server said to it, stays on its way until the test lets it go on."""
+
+    answer: bool = False
+    came: threading.Event = Factory(threading.Event)
+    go_on: threading.Event = Factory(threading.Event)
+
+    async def before(self) -> None:
+        if not self.answer:
+            await self.hold()
+
+    async def after(self) -> None:
+        if self.answer:
+            await self.hold()
+
+    async def hold(self) -> None:
+        self.came.set()
+        while not self.go_on.is_set():
+            await asyncio.sleep(0.005)
+
+
 @frozen
 class Reset(Fault):
     """The connection breaks in the middle of the request."""

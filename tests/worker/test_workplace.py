@@ -35,6 +35,9 @@ async def test_a_run_has_its_directories_whatever_the_umask_and_loses_them(
 
 
 async def test_a_runs_environment_is_clean_and_marked(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
     monkeypatch.setenv("SECRET", "x")
     monkeypatch.setenv("http_proxy", "http://proxy:3128")
     async with workplace.open_run("1-1") as run:

@@ -18,6 +18,7 @@ from tests.s3.fault_proxy import (
     Denied,
     Fault,
     FaultProxy,
+    Held,
     Late,
     Lost,
     Refused,
@@ -227,15 +228,25 @@ class TestStoring:
 
         assert held(swift.http, store.options) == EMPTY
 
-    @pytest.mark.parametrize("after", [0.0, 0.05, 0.1, 0.2, 0.3])
+    @pytest.mark.parametrize("answer", [False, True], ids=["request", "answer"])
+    @pytest.mark.parametrize(("operation", "size"), OPERATIONS)
     async def test_a_storing_that_is_cancelled_leaves_nothing(
-        self, swift: Swift, proxy: FaultProxy, store: S3FileStore, sources: dict[int, Source], after: float
+        self,
+        swift: Swift,
+        proxy: FaultProxy,
+        store: S3FileStore,
+        sources: dict[int, Source],
+        operation: str,
+        size: int,
+        answer: bool,
     ) -> None:
-        proxy.let("UploadPart", Slow(0.1), times=None)
-        task = asyncio.create_task(store.store(sources[LARGE].file, sources[LARGE].path))
+        under_way = Held(answer)
+        proxy.let(operation, under_way)
+        task = asyncio.create_task(store.store(sources[size].file, sources[size].path))
 
-        await asyncio.sleep(after)
+        assert await asyncio.to_thread(under_way.came.wait, 30)
         task.cancel()
+        under_way.go_on.set()
         with pytest.raises(asyncio.CancelledError):
             await task
 
