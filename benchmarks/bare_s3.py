@@ -8,14 +8,17 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from benchmarks.files import CHUNK, LARGE, large_content
+from attrs import fields
+from debusine_filestore_s3.options import S3Options
+
+from benchmarks.files import LARGE, large_content
 from benchmarks.measured import Measured, timed
 from benchmarks.s3_server import bucket_of, client_of
 from benchmarks.server import MiB, Server
 from debusine.services.parted_uploads import PART
 
-#: As many parts as the farm has on their way: those of a chunk.
-THREADS = CHUNK // PART
+#: As many parts as the farm has on their way.
+THREADS = fields(S3Options).senders.default or 1
 #: Bytes that are fetched at a time.
 BLOCK = MiB
 KEY = "bare"

@@ -102,7 +102,7 @@ class Slow(Fault):
 
 
 @frozen(eq=False)
-class Held(Fault):
+class Halted(Fault):
     """The request, or with ``answer`` what the server said to it, stays on its way until the test lets it go on."""
 
     answer: bool = False

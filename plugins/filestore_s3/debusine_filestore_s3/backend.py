@@ -102,8 +102,7 @@ class S3FileStore(FileStoreBackend[S3Options]):
         self, file: File, data: StoreData, number: int, source: Path, start: int, length: int
     ) -> StoreData:
         """Send a part, with its checksum."""
-        place = (source, key_of(data), data["upload"], number, start, length)
-        part = await self._threads.run(self._uploads.send_part, *place)
+        part = await self._uploads.send_part(source, key_of(data), data["upload"], number, start, length)
         return {"number": part.number, "etag": part.etag, "crc32": part.crc32, "size": part.size}
 
     async def finish_parts(self, file: File, data: StoreData, parts: Sequence[StoreData]) -> StoreData:

@@ -111,6 +111,9 @@ class S3Options:
     part_size: int = field(default=16 * MIB, validator=_between(SMALLEST_PART, LARGEST_PART, "bytes"))
     #: How many requests are on their way at the same time; the others wait.
     connections: int = field(default=16, validator=_between(1, 256, "connections"))
+    #: How many of them may send a part, or another body of more than a MiB: each keeps a processor busy for its
+    #: checksums, and the more there are, the longer everybody else waits for the interpreter.
+    senders: int = field(default=4, validator=_between(1, 64, "senders"))
     #: Whether checksums are sent that the server keeps; the signature covers the content in any case.
     checksums: bool = True
     #: Seconds for a connection to be made, and for each answer to begin and to go on.

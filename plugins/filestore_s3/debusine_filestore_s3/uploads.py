@@ -16,7 +16,7 @@ from debusine_filestore_s3.translation import NotUsable
 #: Parts of one file that are on their way at the same time.
 AT_ONCE = 4
 
-#: Bytes; what is smaller is sent at once, without asking first whether it is welcome.
+#: Bytes; what is smaller is sent at once, without waiting for a turn or asking first whether it is welcome.
 SMALL = 1 << 20
 
 logger = logging.getLogger(__name__)
@@ -32,6 +32,7 @@ class Uploads:
     def __init__(self, bucket: Bucket, threads: Threads) -> None:
         self.bucket = bucket
         self.threads = threads
+        self._sending = asyncio.Semaphore(bucket.options.senders)
 
     async def store(self, file: File, source: Path, key: ObjectKey) -> None:
         """Make an object of a local file; when this raises, nothing of it stays."""
@@ -77,7 +78,7 @@ class Uploads:
     async def _store_at_once(self, file: File, source: Path, key: ObjectKey) -> None:
         async with self._all_or_nothing(key):
             try:
-                await self.threads.run(self._put, file, source, key)
+                await self._put(file, source, key)
             except NotUsable:
                 raise
             except Unavailable:
@@ -106,19 +107,32 @@ class Uploads:
 
         async def send() -> None:
             for number, start, length in pieces:  # all take from one iterator
-                parts.append(await self.threads.run(self.send_part, source, key, upload_id, number, start, length))
+                parts.append(await self.send_part(source, key, upload_id, number, start, length))
 
         await all_of([send() for _ in range(AT_ONCE)])
         return sorted(parts, key=lambda part: part.number)
 
-    def send_part(self, source: Path, key: ObjectKey, upload_id: str, number: int, start: int, length: int) -> Part:
-        """Send bytes of a local file as a part; blocking."""
-        with Slice(source, start, length) as body:
-            return self.bucket.put_part(key, upload_id, number, body)
+    async def send_part(
+        self, source: Path, key: ObjectKey, upload_id: str, number: int, start: int, length: int
+    ) -> Part:
+        """Send bytes of a local file as a part, as soon as it is its turn."""
 
-    def _put(self, file: File, source: Path, key: ObjectKey) -> None:
-        with Slice(source, 0, file.size) as body:
-            self.bucket.put(key, body.read() if file.size <= SMALL else body, file.hash_digest)
+        def send() -> Part:
+            with Slice(source, start, length) as body:
+                return self.bucket.put_part(key, upload_id, number, body)
+
+        async with self._sending:
+            return await self.threads.run(send)
+
+    async def _put(self, file: File, source: Path, key: ObjectKey) -> None:
+        small = file.size <= SMALL
+
+        def put() -> None:
+            with Slice(source, 0, file.size) as body:
+                self.bucket.put(key, body.read() if small else body, file.hash_digest)
+
+        async with contextlib.nullcontext() if small else self._sending:
+            await self.threads.run(put)
 
     async def _check(self, file: File, key: ObjectKey) -> None:
         found = await self.threads.run(self.bucket.stat, key)

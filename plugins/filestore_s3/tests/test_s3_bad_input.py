@@ -257,6 +257,7 @@ def closed_endpoint() -> Iterator[str]:
         ),
         ({"part_size": 1000}, "part_size must be from 5242880 to 5368709120 bytes, not 1000."),
         ({"connections": 0}, "connections must be from 1 to 256 connections, not 0."),
+        ({"senders": 65}, "senders must be from 1 to 64 senders, not 65."),
         ({"presigned_seconds": 700_000}, "presigned_seconds must be from 1 to 604800 seconds, not 700000."),
         ({"read_timeout": 0}, "read_timeout must be from 0.1 to 3600 seconds"),
     ],

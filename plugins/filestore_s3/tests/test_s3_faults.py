@@ -18,7 +18,7 @@ from tests.s3.fault_proxy import (
     Denied,
     Fault,
     FaultProxy,
-    Held,
+    Halted,
     Late,
     Lost,
     Refused,
@@ -240,7 +240,7 @@ class TestStoring:
         size: int,
         answer: bool,
     ) -> None:
-        under_way = Held(answer)
+        under_way = Halted(answer)
         proxy.let(operation, under_way)
         task = asyncio.create_task(store.store(sources[size].file, sources[size].path))
 
@@ -266,6 +266,57 @@ class TestStoring:
             await store.store(sources[LARGE].file, sources[LARGE].path)
 
         assert "is left to the sweep: The bucket" in caplog.text
+
+
+class TestSenders:
+    """So many parts at a time are on their way, whatever the number of requests."""
+
+    @pytest.fixture
+    def options(self, options: S3Options) -> S3Options:
+        return attrs.evolve(options, senders=2)
+
+    async def test_only_so_many_send_at_a_time_and_whoever_waits_may_leave(
+        self, proxy: FaultProxy, store: S3FileStore, sources: dict[int, Source]
+    ) -> None:
+        source = sources[LARGE]
+        halted = Halted()
+        proxy.let("UploadPart", halted, times=None)
+        data = await store.begin_parts(source.file)
+
+        parts = [
+            asyncio.create_task(store.store_part(source.file, data, number, source.path, 0, 5 * MIB))
+            for number in (1, 2, 3, 4)
+        ]
+        async with asyncio.timeout(30):
+            while proxy.requests.count("UploadPart") < 2:
+                await asyncio.sleep(0.01)
+            await store.probe()  # is not held up by them
+            parts[3].cancel()
+            await asyncio.wait([parts[3]])
+        assert proxy.requests.count("UploadPart") == 2
+        halted.go_on.set()
+        sent = await asyncio.gather(*parts[:3])
+
+        assert [part["number"] for part in sent] == [1, 2, 3]
+        assert proxy.requests.count("UploadPart") == 3
+        assert parts[3].cancelled()
+
+    async def test_what_is_small_waits_for_no_sender(
+        self, proxy: FaultProxy, store: S3FileStore, sources: dict[int, Source]
+    ) -> None:
+        source = sources[LARGE]
+        halted = Halted()
+        proxy.let("UploadPart", halted, times=None)
+        data = await store.begin_parts(source.file)
+
+        parts = [store.store_part(source.file, data, number, source.path, 0, 5 * MIB) for number in (1, 2)]
+        async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+            for part in parts:
+                group.create_task(part)
+            while proxy.requests.count("UploadPart") < 2:
+                await asyncio.sleep(0.01)
+            await store.store(sources[SMALL].file, sources[SMALL].path)
+            halted.go_on.set()
 
 
 class TestParts:
