@@ -8,8 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from attrs import fields
-from debusine_filestore_s3.options import S3Options
+from debusine_filestore_s3.options import SENDERS
 
 from benchmarks.files import LARGE, large_content
 from benchmarks.measured import Measured, timed
@@ -17,8 +16,6 @@ from benchmarks.s3_server import bucket_of, client_of
 from benchmarks.server import MiB, Server
 from debusine.services.parted_uploads import PART
 
-#: As many parts as the farm has on their way.
-THREADS = fields(S3Options).senders.default or 1
 #: Bytes that are fetched at a time.
 BLOCK = MiB
 KEY = "bare"
@@ -38,7 +35,7 @@ def transfer(place: Mapping[str, Any]) -> Mapping[str, float]:
     """Seconds up and down."""
     content = large_content()
     client, at = client_of(place), {"Bucket": place["bucket"], "Key": KEY}
-    with ThreadPoolExecutor(THREADS) as pool:
+    with ThreadPoolExecutor(SENDERS) as pool:
         with timed() as up:
             send(client, at, content, pool)
         with timed() as down:

@@ -18,6 +18,7 @@ import click
 
 from debusine import logs
 from debusine.cli.data_directory import locked_in_time, make_uploads
+from debusine.cli.memory import give_back_early
 from debusine.cli.programs import SETTINGS, VERSION
 from debusine.config import Settings, read_settings
 from debusine.db.database import Database
@@ -66,6 +67,7 @@ LEAVING = 1.0
 @click.version_option(package_name="debusine", prog_name=PROGRAM, message=VERSION)
 def main(config: Path | None, data_dir: Path | None, listen: str | None, log_format: str | None) -> None:
     """Serve a farm: its API, its scheduler and its pages."""
+    give_back_early()
     logs.set_up(LogFormat(log_format or LogFormat.TEXT))
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:

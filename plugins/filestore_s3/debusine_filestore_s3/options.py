@@ -12,6 +12,9 @@ from debusine.plugin import Secret
 
 MIB = 1 << 20
 
+#: Parts that are sent at the same time, unless the options say otherwise.
+SENDERS = 4
+
 #: What S3 allows.
 SMALLEST_PART, LARGEST_PART, MOST_PARTS = 5 * MIB, 5 << 30, 10_000
 LONGEST_PRESIGNED = 7 * 24 * 3600
@@ -113,7 +116,7 @@ class S3Options:
     connections: int = field(default=16, validator=_between(1, 256, "connections"))
     #: How many of them may send a part, or another body of more than a MiB: each keeps a processor busy for its
     #: checksums, and the more there are, the longer everybody else waits for the interpreter.
-    senders: int = field(default=4, validator=_between(1, 64, "senders"))
+    senders: int = field(default=SENDERS, validator=_between(1, 64, "senders"))
     #: Whether checksums are sent that the server keeps; the signature covers the content in any case.
     checksums: bool = True
     #: Seconds for a connection to be made, and for each answer to begin and to go on.
