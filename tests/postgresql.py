@@ -8,11 +8,12 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
+import psutil
 import psycopg
 from psycopg import sql
 
@@ -87,9 +88,16 @@ class PostgreSQLServer:
 
     def kill(self) -> None:
         """End the server and its children at once, as a crash would; `start` recovers what was committed."""
-        if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+        if self._process is None:
+            return
+        # Each is a group of its own, and as long as one is not quite gone, what they share is in use: no server starts.
+        children = psutil.Process(self._process.pid).children(recursive=True)
         self._end(signal.SIGKILL)
+        for child in children:
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
+        _, left = psutil.wait_procs(children, timeout=START_TIMEOUT)
+        assert not left, left
 
     def initialise(self) -> None:
         """Make the empty cluster."""

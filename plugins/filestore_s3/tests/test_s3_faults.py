@@ -316,6 +316,7 @@ class TestSenders:
             while proxy.requests.count("UploadPart") < 2:
                 await asyncio.sleep(0.01)
             await store.store(sources[SMALL].file, sources[SMALL].path)
+            assert proxy.under_way == 2  # the parts are where they were
             halted.go_on.set()
 
 
