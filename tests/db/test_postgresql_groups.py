@@ -235,7 +235,8 @@ async def test_a_deadlock_with_another_server_is_resolved(
     meeting = asyncio.create_task(asyncio.to_thread(stranger))
     assert await together(database, first, second) == ["first", "second"]
     await meeting
-    assert len(runs) == 2
+    # Again, and once more whenever it takes a row from the stranger before that one is awake.
+    assert len(runs) > 1
 
 
 async def test_a_lost_connection_costs_nobody_anything_but_time(database: PostgreSQLDatabase) -> None:
