@@ -62,6 +62,17 @@ def set_user(operator: Operator, name: str, superuser: bool | None) -> None:
     operator.show(changed, f"The user {name} is {'a superuser now' if superuser else 'no superuser any more'}.")
 
 
+USER_COLUMNS = {"name": "Name", "superuser": "Superuser", "active": "Active", "joined_at": "Joined (UTC)"}
+
+
+@user.command("list")
+@click.pass_obj
+def list_users(operator: Operator) -> None:
+    """Show every user."""
+    rows = operator.perform("user list")
+    operator.show_rows(rows, USER_COLUMNS, f"There is no user yet; make one with: {PROGRAM} user create NAME")
+
+
 @main.group()
 def token() -> None:
     """The tokens by which users and workers are known; a token's key is shown once, when it is made."""

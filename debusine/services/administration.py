@@ -96,6 +96,8 @@ class UserRow:
 
     name: str
     superuser: bool
+    active: bool
+    joined_at: datetime
 
 
 class Activation(StrEnum):
@@ -134,14 +136,17 @@ class WorkspaceRow:
 
 def create_user(uow: UnitOfWork, arguments: UserCreate) -> UserRow:
     """Add a user, who has no token yet."""
-    user = accounts.create_user(uow, arguments.name, superuser=arguments.superuser)
-    return UserRow(name=user.username, superuser=user.is_superuser)
+    return _user_row(accounts.create_user(uow, arguments.name, superuser=arguments.superuser))
 
 
 def set_user(uow: UnitOfWork, arguments: UserSet) -> UserRow:
     """Change a user."""
-    user = accounts.set_superuser(uow, arguments.name, superuser=arguments.superuser)
-    return UserRow(name=user.username, superuser=user.is_superuser)
+    return _user_row(accounts.set_superuser(uow, arguments.name, superuser=arguments.superuser))
+
+
+def list_users(uow: UnitOfWork, _: Nothing) -> list[UserRow]:
+    """Show every user, by name."""
+    return [_user_row(user) for user in uow.users.all()]
 
 
 def list_workers(uow: UnitOfWork, _: Nothing) -> list[WorkerRow]:
@@ -205,6 +210,7 @@ class Command:
 COMMANDS: Mapping[str, Command] = {
     "user create": Command(UserCreate, Action.ADMINISTER, create_user),
     "user set": Command(UserSet, Action.ADMINISTER, set_user),
+    "user list": Command(Nothing, Action.ADMINISTER, list_users),
     "token create": Command(administered_tokens.TokenCreate, Action.ADMINISTER, administered_tokens.create),
     "token list": Command(Nothing, Action.ADMINISTER, lambda uow, _: administered_tokens.listed(uow)),
     "token enable": Command(administered_tokens.TokenName, Action.ADMINISTER, administered_tokens.enable),
@@ -243,6 +249,10 @@ def perform(
     structured = structure(dict(arguments), command.arguments, title=f"Cannot {name}")
     known = (methods,) if command.with_methods else ()
     return unstructure(command.service(uow, structured, *known))
+
+
+def _user_row(user: User) -> UserRow:
+    return UserRow(name=user.username, superuser=user.is_superuser, active=user.is_active, joined_at=user.date_joined)
 
 
 def _worker_row(uow: UnitOfWork, worker: Worker, token: Token | None) -> WorkerRow:

@@ -48,6 +48,7 @@ def test_the_operators_day(admin: Admin) -> None:
     assert "token create alice" in admin("user", "create", "alice", "--superuser").stdout
     assert admin("user", "set", "alice", "--no-superuser").stdout == "The user alice is no superuser any more.\n"
     assert admin("user", "set", "alice", "--superuser").stdout == "The user alice is a superuser now.\n"
+    assert admin("user", "list").stdout.splitlines()[1].split()[:3] == ["alice", "yes", "yes"]
     assert KEY.fullmatch(admin("token", "create", "alice").stdout)
     assert KEY.fullmatch(admin("worker", "create", "W1.Example.org").stdout)
     assert admin("worker", "create", "w1.example.org").exit_code == 0
@@ -81,7 +82,10 @@ def test_who_has_not_registered_yet_is_not_called_enabled(data_dir: Path) -> Non
 
 
 def test_json_is_what_a_program_reads(admin: Admin) -> None:
-    assert json.loads(admin("--json", "user", "create", "bob").stdout) == {"name": "bob", "superuser": False}
+    assert json.loads(admin("--json", "user", "list").stdout) == []
+    bob = json.loads(admin("--json", "user", "create", "bob").stdout)
+    assert (bob["name"], bob["superuser"], bob["active"]) == ("bob", False, True)
+    assert json.loads(admin("--json", "user", "list").stdout) == [bob]
     assert len(json.loads(admin("--json", "token", "create", "bob").stdout)["key"]) == 64
     assert json.loads(admin("--json", "worker", "list").stdout) == []
     workspaces = json.loads(admin("--json", "workspace", "list").stdout)

@@ -28,7 +28,10 @@ async def ask(database: Database, command: str, **arguments: Any) -> Any:
 
 
 async def test_a_made_key_opens_its_account(database: Database) -> None:
-    assert await ask(database, "user create", name="alice", superuser=True) == {"name": "alice", "superuser": True}
+    before = database.clock()
+    made = await ask(database, "user create", name="alice", superuser=True)
+    assert (made["name"], made["superuser"], made["active"]) == ("alice", True, True)
+    assert before <= made["joined_at"] <= database.clock()
     user_key = (await ask(database, "token create", user="alice"))["key"]
     worker_key = (await ask(database, "worker create", fqdn="Builder.Example.org"))["key"]
 
@@ -46,11 +49,17 @@ async def test_a_user_becomes_a_superuser_and_is_none_any_more(database: Databas
     for superuser in (True, False, False):
         changed = await ask(database, "user set", name="alice", superuser=superuser)
         user = (await database.read(accounts.authenticate, key)).user
-        assert changed == {"name": "alice", "superuser": superuser}
+        assert (changed["name"], changed["superuser"]) == ("alice", superuser)
         assert user is not None
         assert user.is_superuser is superuser
     with pytest.raises(NotFound, match="user create bob"):
         await ask(database, "user set", name="bob", superuser=True)
+
+
+async def test_users_are_listed_by_name(database: Database) -> None:
+    assert await ask(database, "user list") == []
+    made = [await ask(database, "user create", name=name, superuser=name == "zoe") for name in ("zoe", "alice")]
+    assert await ask(database, "user list") == made[::-1]
 
 
 async def test_who_has_yet_to_register_is_listed_with_what_becomes_of_it(database: Database) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -94,10 +95,21 @@ def create_work_request(
 
 
 async def _follow(session: Session, work_request: WorkRequestResource) -> int:
-    status = _status(await wait_for(session, work_request))
+    work_request = await wait_for(session, work_request)
+    status = _status(work_request)
     if status:
+        for reason in _reasons(work_request):
+            session.tell(reason)
         session.tell(f"Its logs are among the artifacts that 'debusine show-work-request {work_request.id}' shows.")
     return status
+
+
+def _reasons(work_request: WorkRequestResource) -> Iterator[str]:
+    """What was said of why it did not succeed."""
+    output = work_request.output_data or {}
+    yield from (str(error["message"]) for error in output.get("errors") or [] if "message" in error)
+    if reason := output.get("skip_reason"):
+        yield str(reason)
 
 
 def _print_created(session: Session, work_request: WorkRequestResource, begin: bool) -> None:

@@ -150,6 +150,23 @@ def test_waiting_for_a_failure_ends_with_1(farm: Farm) -> None:
     assert yaml.safe_load(result.stdout)["work_request_id"] == 1
 
 
+def test_who_waits_for_an_error_hears_why(farm: Farm) -> None:
+    errors = [{"message": "The environment cannot be unpacked", "code": "execute-failed"}]
+    ends_after(farm, 1, result="error", output_data={"errors": errors})
+    result = farm.run("create-work-request", "noop", "--wait", stdin="")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[:2] == [
+        "Work request 1 (noop): error after 2 s",
+        "The environment cannot be unpacked",
+    ]
+
+
+def test_who_waits_for_what_was_skipped_hears_why(farm: Farm) -> None:
+    ends_after(farm, 1, result="skipped", output_data={"skip_reason": "Nothing to build on this architecture"})
+    result = farm.run("create-work-request", "noop", "--wait", stdin="")
+    assert result.stderr.splitlines()[1] == "Nothing to build on this architecture"
+
+
 def test_an_aborted_work_request_ends_the_waiting(farm: Farm) -> None:
     farm.server.add_work_request(status="aborted")
     result = farm.run("-s", "show-work-request", 1, "--wait")
