@@ -91,7 +91,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     server: PostgreSQLServer = request.getfixturevalue("postgresql_server")
     url = server.create_database(template=request.getfixturevalue("postgresql_template"))
     yield url
-    server.drop_database(url)
+    server.discard_database(url)
 
 
 @pytest.fixture

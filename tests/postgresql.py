@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
@@ -23,6 +24,8 @@ OWNER = "debusine"
 START_TIMEOUT = 30.0
 #: Bytes that the databases of a run do not fill.
 ROOM = 2 << 30
+#: Discarded databases that are still there, of 8 MB each.
+KEPT = 4
 
 
 class CannotStartPostgreSQL(Exception):
@@ -44,6 +47,7 @@ class PostgreSQLServer:
         self.fsync = fsync
         self._process: subprocess.Popen[bytes] | None = None
         self._kept: psycopg.Connection | None = None
+        self._discarded: deque[str] = deque()
 
     def create_database(self, *, template: str = "template0") -> str:
         """Make a database from a template that nobody is connected to, and return its SQLAlchemy URL."""
@@ -59,6 +63,12 @@ class PostgreSQLServer:
         name = url.partition("?")[0].rpartition("/")[2]
         statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
         self._connection.execute(statement.format(sql.Identifier(name)))
+
+    def discard_database(self, url: str) -> None:
+        """Remove a database some time later, when its connections are quite gone: else the server waits for that."""
+        self._discarded.append(url)
+        if len(self._discarded) > KEPT:
+            self.drop_database(self._discarded.popleft())
 
     def url(self, database: str) -> str:
         """Where SQLAlchemy finds a database of this server."""

@@ -39,7 +39,7 @@ def admin(request: pytest.FixtureRequest, data_dir: Path) -> Iterator[Admin]:
         elif request.param == "postgresql":
             server: PostgreSQLServer = request.getfixturevalue("postgresql_server")
             env["DEBUSINE_DATABASE"] = server.create_database()
-            stack.callback(server.drop_database, env["DEBUSINE_DATABASE"])
+            stack.callback(server.discard_database, env["DEBUSINE_DATABASE"])
             assert ask("migrate").exit_code == 0
         yield ask
 

@@ -200,7 +200,7 @@ class TestBadInput:
         line = refusal(refused, DEBUSINE_DATABASE=url)
 
         assert "is empty; stop every server and run: debusine-admin migrate" in line
-        postgresql_server.drop_database(url)
+        postgresql_server.discard_database(url)
 
 
 REFUSED = """
@@ -232,7 +232,7 @@ def test_a_server_runs_on_postgresql_once_it_is_migrated(data_dir: Path, postgre
         assert ask(server, "GET", "/health")[0] == 200
         assert server.stop() < SOON
     assert not (data_dir / "debusine.sqlite").exists()
-    postgresql_server.drop_database(url)
+    postgresql_server.discard_database(url)
 
 
 @contextmanager

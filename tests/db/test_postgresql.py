@@ -22,7 +22,7 @@ async def database(postgresql_server: PostgreSQLServer, postgresql_template: str
     opened = PostgreSQLDatabase(normal_url(url))
     yield opened
     await opened.aclose()
-    postgresql_server.drop_database(url)
+    postgresql_server.discard_database(url)
 
 
 class Flaky:
@@ -125,7 +125,7 @@ async def test_who_may_not_connect_any_more_hears_that_the_database_is_unreachab
             await run(lambda uow: uow.file_stores.all())
     await database.aclose()
     await admin.aclose()
-    postgresql_server.drop_database(url)
+    postgresql_server.discard_database(url)
 
 
 async def test_a_frozen_server_holds_nobody_back_for_longer_than_a_minute(database: PostgreSQLDatabase) -> None:

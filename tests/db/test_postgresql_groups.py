@@ -36,7 +36,7 @@ PATIENCE = 30.0
 def url(postgresql_server: PostgreSQLServer, postgresql_template: str) -> Iterator[sa.URL]:
     url = postgresql_server.create_database(template=postgresql_template)
     yield normal_url(url)
-    postgresql_server.drop_database(url)
+    postgresql_server.discard_database(url)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from tests.postgresql import PostgreSQLServer, running_postgresql
+from tests.postgresql import KEPT, PostgreSQLServer, running_postgresql
 
 
 def connect(url: str) -> psycopg.Connection:
@@ -19,6 +19,14 @@ def test_each_database_is_empty_and_apart_from_the_others(postgresql_server: Pos
     postgresql_server.drop_database(first)
     postgresql_server.drop_database(second)
     assert found == (None,)
+
+
+def test_what_is_discarded_goes_when_others_have_been(postgresql_server: PostgreSQLServer) -> None:
+    urls = [postgresql_server.create_database() for _ in range(KEPT + 1)]
+    for url in urls:
+        postgresql_server.discard_database(url)
+    with pytest.raises(psycopg.OperationalError, match="does not exist"):
+        connect(urls[0])
 
 
 def test_a_database_can_start_as_a_copy_of_another(postgresql_server: PostgreSQLServer) -> None:

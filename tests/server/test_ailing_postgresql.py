@@ -26,7 +26,7 @@ LOOPS = {"debusine.server.beat", "debusine.server.sockets.workers"}
 def url(postgresql_server: PostgreSQLServer, postgresql_template: str) -> Iterator[str]:
     made = postgresql_server.create_database(template=postgresql_template)
     yield made
-    postgresql_server.drop_database(made)
+    postgresql_server.discard_database(made)
 
 
 @pytest.fixture

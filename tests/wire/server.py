@@ -113,7 +113,7 @@ def running_on_postgresql(
     url = databases.create_database(template=template)
     with running_server(url, configuration) as server:
         yield server
-    databases.drop_database(url)
+    databases.discard_database(url)
 
 
 class _Unix(HTTPConnection):
