@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import secrets
+import shutil
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -70,7 +71,7 @@ async def send_small(session: aiohttp.ClientSession) -> float:
 
 @asynccontextmanager
 async def bare_server(place: Path) -> AsyncIterator[str]:
-    """The bare handlers on a free port, gone with the block."""
+    """The bare handlers on a free port, gone with the block and with what was sent to them."""
     command = (sys.executable, "-m", "benchmarks.bare", str(place))
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
@@ -79,6 +80,7 @@ async def bare_server(place: Path) -> AsyncIterator[str]:
     finally:
         process.terminate()
         await process.wait()
+        await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
 
 
 async def keep(request: web.Request) -> web.Response:

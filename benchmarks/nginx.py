@@ -54,7 +54,7 @@ async def nginx_transfers(server: Server) -> list[Measured]:
 
 @asynccontextmanager
 async def nginx(program: str, place: Path) -> AsyncIterator[str]:
-    """An nginx on a free port, gone with the block."""
+    """An nginx on a free port, gone with the block and with what was sent to it."""
     port = free_port(0)
     for directory in (place, place / "files"):
         directory.mkdir()
@@ -68,6 +68,7 @@ async def nginx(program: str, place: Path) -> AsyncIterator[str]:
     finally:
         process.terminate()
         await process.wait()
+        await asyncio.to_thread(shutil.rmtree, place)
 
 
 async def accepts(port: int) -> None:

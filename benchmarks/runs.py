@@ -1,5 +1,7 @@
 """Runs: each one goes once through all scenarios, so that what changes on the machine is spread over all of them."""
 
+import asyncio
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
@@ -41,6 +43,11 @@ def _postgresql(names: Iterable[str], stack: ExitStack, results: Results) -> Tem
         return None
 
 
+async def settle() -> None:
+    """Have the disk take what was written before: who syncs would wait for the bytes of those who did not."""
+    await asyncio.to_thread(os.sync)
+
+
 @define
 class Run:
     """One run, which measures each baseline once."""
@@ -80,6 +87,7 @@ class Run:
             await self._baseline(baseline, on, server)
         for baseline in scenario.baselines:
             await self._baseline(baseline, "", server)
+        await settle()
         async with server.memory.drawing() as server.curve:
             self.results.add(on, await scenario.measure(server))
 
@@ -87,6 +95,7 @@ class Run:
         if (baseline, on) in self._measured:
             return
         self._measured.add((baseline, on))
+        await settle()
         try:
             self.results.add(on, await baseline(server))
         except CannotMeasure as error:
