@@ -18,7 +18,7 @@ import click
 
 from debusine import logs
 from debusine.cli.data_directory import locked_in_time, make_uploads
-from debusine.cli.memory import give_back_early
+from debusine.cli.memory import give_back_early, keep_trimming
 from debusine.cli.programs import SETTINGS, VERSION
 from debusine.config import Settings, read_settings
 from debusine.db.database import Database
@@ -109,6 +109,7 @@ async def serve(settings: Settings, bound: socket.socket) -> None:
         await stack.enter_async_context(administered(settings, app[UPLOADS], methods))
         await stack.enter_async_context(serving(app, bound, settings.limits))
         background.start("beat", keep_beating(database, server))
+        background.start("memory", keep_trimming())
         spare_what_stays()
         greet(settings, url_of(bound))
         await until_stopped(stop, background)

@@ -6,11 +6,13 @@ import sys
 
 import pytest
 
+from debusine.cli.memory import GROWTH, Trimming
+
 # What a server does in a burst: threads take large blocks and let go of them, and small objects that stay lie between.
 BURST = """
 import json, sys, threading
 from pathlib import Path
-from debusine.cli.memory import give_back_early
+from debusine.cli.memory import give_back_early, trim
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
@@ -30,6 +32,8 @@ for _ in range(3):
         thread.start()
     for thread in threads:
         thread.join()
+if told:
+    trim()
 print(json.dumps([told, resident() - before - 1000 * len(kept)]))
 """
 
@@ -47,3 +51,15 @@ def test_what_a_burst_took_goes_back() -> None:
         pytest.skip("the C library of this machine is not glibc")
     assert left < 5
     assert burst(told=False)[1] > 10  # else there is nothing to be done
+
+
+def test_memory_is_trimmed_when_there_is_more_of_it() -> None:
+    levels = iter([100, 100 + GROWTH, 90, 91 + GROWTH, 95, 96 + GROWTH, 96 + GROWTH, 97 + GROWTH])
+    trims: list[None] = []
+    trimming = Trimming(resident=lambda: next(levels), trim=lambda: trims.append(None))
+    so_far = []
+    for _ in range(5):
+        trimming.look()
+        so_far.append(len(trims))
+    # Not at the limit; from a lower level on; not again for what is left after a trim.
+    assert so_far == [0, 0, 1, 2, 2]
