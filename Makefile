@@ -54,6 +54,6 @@ docs: ## Write the documentation to docs/_build/html; every warning is an error
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 	@echo 'The documentation begins at docs/_build/html/index.html'
 
-bench: ## Measure servers of this checkout on this machine, in about eight minutes
+bench: ## Measure servers of this checkout on this machine, in about five minutes
 	@scripts/prepare venv
 	@$(BIN)/python -m benchmarks.run $(ARGS)

@@ -69,6 +69,7 @@ class Run:
             run_fast(work(plain, on, Path(directory), databases))
 
     async def _farms(self, name: str, on: str, directory: Path, databases: Databases) -> None:
+        await settle()
         self.results.add(on, await FARMS[name](directory, databases))
 
     async def _scenario(self, name: str, on: str, directory: Path, databases: Databases) -> None:

@@ -70,7 +70,7 @@ class Trimming:
 
 async def keep_trimming() -> None:
     """Look again and again, so that a burst is over when it is over."""
-    trimming = Trimming()
+    trimming = await asyncio.to_thread(Trimming)
     while True:
         await asyncio.sleep(PAUSE)
         await asyncio.to_thread(trimming.look)

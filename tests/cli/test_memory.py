@@ -3,6 +3,9 @@
 import json
 import subprocess
 import sys
+import threading
+from itertools import takewhile
+from pathlib import Path
 
 import pytest
 
@@ -51,6 +54,36 @@ def test_what_a_burst_took_goes_back() -> None:
         pytest.skip("the C library of this machine is not glibc")
     assert left < 5
     assert burst(told=False)[1] > 10  # else there is nothing to be done
+
+
+#: Seconds in which a server has begun, also on a slow machine.
+PATIENCE = 60.0
+
+# The server's program, which says when it does something for its memory.
+SERVER = """
+import sys
+from debusine.cli import memory, server
+
+early = server.give_back_early
+server.give_back_early = lambda: print("early", early(), flush=True)
+memory.PAUSE = 0.01
+memory.Trimming.look = lambda trimming: print("looks", flush=True)
+server.main(["--data-dir", sys.argv[1], "--listen", "127.0.0.1:0"])
+"""
+
+
+def test_a_server_looks_after_its_memory(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SERVER, str(tmp_path / "data")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        patience = threading.Timer(PATIENCE, process.kill)
+        patience.start()
+        said = list(takewhile(lambda line: line != "looks\n", process.stdout))
+        again = next(process.stdout, "")
+        patience.cancel()
+        process.kill()
+    assert said[0].startswith("early ")
+    assert again == "looks\n"
 
 
 def test_memory_is_trimmed_when_there_is_more_of_it() -> None:

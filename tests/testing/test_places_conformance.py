@@ -1,6 +1,8 @@
 """The suite's parts about places that are good, fail, are full or slow, about large objects and about URLs."""
 
 import asyncio
+import socket
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
@@ -93,6 +95,41 @@ class ExaminesByStoring(MemoryFileStore):
     async def examine(self) -> AsyncIterator[Finding]:
         self._keep("try-1", b"")
         yield Finding(what="storing", grade=Grade.GOOD)
+
+
+class ExaminesAndKeeps(MemoryFileStore):
+    """Lets go of nothing before it goes itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[Any] = []
+
+    async def examine(self) -> AsyncIterator[Finding]:
+        self.kept.append(self.more())
+        yield Finding(what="keeping", grade=Grade.GOOD)
+
+    def more(self) -> Any:
+        return bytes(1 << 20)
+
+
+class ExaminesWithFiles(ExaminesAndKeeps):
+    def more(self) -> Any:
+        return socket.socket()
+
+    def __del__(self) -> None:
+        for each in self.kept:
+            each.close()
+
+
+class ExaminesWithThreads(ExaminesAndKeeps):
+    def more(self) -> Any:
+        end = threading.Event()
+        threading.Thread(target=end.wait, daemon=True).start()
+        return end
+
+    def __del__(self) -> None:
+        for end in self.kept:
+            end.set()
 
 
 class AloneEverywhere(MemoryFileStore):
@@ -286,6 +323,18 @@ async def test_a_broken_backend_fails_with_a_sentence(
     sources: Sources, broken: Callable[[], MemoryFileStore], test: str, sentence: str
 ) -> None:
     await require_failure(broken(), test, sentence, sources=sources)
+
+
+@pytest.mark.parametrize(
+    ("broken", "kept"),
+    [
+        (ExaminesAndKeeps, "MiB of memory stay in use"),
+        (ExaminesWithFiles, "5 file descriptors stay open"),
+        (ExaminesWithThreads, "5 threads stay alive"),
+    ],
+)
+async def test_an_examination_that_leaves_something_fails(broken: Callable[[], MemoryFileStore], kept: str) -> None:
+    await require_failure(broken(), "an_examination_leaves_nothing_behind", f"{kept} after 5 examinations")
 
 
 @pytest.mark.parametrize(

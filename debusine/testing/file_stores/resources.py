@@ -62,11 +62,9 @@ class Resources(FileStoreSuite):
         source = sources.of_size(2 * MIB)
         # The loop's own pool grows to its full size at its leisure; that is no leak.
         await asyncio.gather(*(in_thread(time.sleep, 0.005) for _ in range(100)))
-        await examined(backend)
         for _ in range(3):
             await use_everything(backend, source)
         before = resources()
-        await examined(backend)
         for _ in range(ROUNDS):
             await use_everything(backend, source)
         descriptors, threads = (now - then for now, then in zip(resources(), before, strict=True))
@@ -79,10 +77,8 @@ class Resources(FileStoreSuite):
         source = sources.of_size(2 * MIB)
         tracemalloc.start()
         try:
-            await examined(backend)
             await use_everything(backend, source)
             before = memory()
-            await examined(backend)
             for _ in range(ROUNDS):
                 await use_everything(backend, source)
             grown = memory() - before
@@ -90,6 +86,24 @@ class Resources(FileStoreSuite):
             tracemalloc.stop()
         message = f"{grown / MIB:.1f} MiB of memory stay in use after {ROUNDS} rounds with an object of 2 MiB"
         require(grown < ROUNDS * source.file.size // 2, message)
+
+    async def test_an_examination_leaves_nothing_behind(self, backend: Backend) -> None:
+        """It may take seconds, and is asked for by an operator now and then."""
+        await asyncio.gather(*(in_thread(time.sleep, 0.005) for _ in range(100)))
+        tracemalloc.start()
+        try:
+            await examined(backend)
+            before, in_use = resources(), memory()
+            for _ in range(ROUNDS):
+                await examined(backend)
+            grown = memory() - in_use
+            descriptors, threads = (now - then for now, then in zip(resources(), before, strict=True))
+        finally:
+            tracemalloc.stop()
+        require(descriptors <= 0, f"{descriptors} file descriptors stay open after {ROUNDS} examinations")
+        require(threads < ROUNDS, f"{threads} threads stay alive after {ROUNDS} examinations")
+        message = f"{grown / MIB:.1f} MiB of memory stay in use after {ROUNDS} examinations"
+        require(grown < ROUNDS * MIB // 2, message)
 
     async def test_it_can_be_closed_twice(self, backend: Backend, sources: Sources) -> None:
         """Whoever cleans up need not know whether somebody else did."""

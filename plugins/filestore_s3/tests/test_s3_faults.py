@@ -114,6 +114,7 @@ class TestStoring:
 
         data = await store.store(sources[size].file, sources[size].path)
 
+        assert operation in proxy.requests
         await require_stored_once(swift, store, sources[size], data["key"])
 
     @pytest.mark.parametrize(("operation", "size"), OPERATIONS)
@@ -349,6 +350,7 @@ class TestParts:
 
         finished = await store.finish_parts(source.file, data, parts)
 
+        assert "CompleteMultipartUpload" in proxy.requests
         await require_stored_once(swift, store, source, finished["key"])
 
     async def test_a_beginning_that_is_cancelled_leaves_nothing(
