@@ -95,6 +95,8 @@ class ForeignWorker:
     #: Words before the command, and the Python of whoever they make it.
     prefix: list[str] = field(factory=lambda: as_user(None))
     python: str = sys.executable
+    #: Where its program is.
+    sources: Path = CHECKOUT
     process: "subprocess.Popen[bytes] | None" = None
 
     def configure(self, url: str, key: str | None = None) -> None:
@@ -107,14 +109,16 @@ class ForeignWorker:
             (directory / "token").write_text(key)
 
     def give_away(self) -> None:
-        """Its files belong to the worker's user."""
-        for path in (self.home, *self.home.glob(".config"), *(self.home / ".config").rglob("*")):
+        """Its files belong to the worker's user, its program among them: a checkout may be closed to other users."""
+        self.sources = self.home / "program"
+        shutil.copytree(CHECKOUT / "tests/foreign", self.sources / "tests/foreign")
+        for path in (self.home, *self.home.rglob("*")):
             shutil.chown(path, worker_account(), worker_account())
 
     def start(self) -> None:
         """Run it."""
         words = [self.python, "-m", "tests.foreign.worker", "--scale", str(SCALE), *self.options]
-        environment = {"HOME": str(self.home), "PYTHONPATH": str(CHECKOUT), "PATH": os.environ["PATH"],
+        environment = {"HOME": str(self.home), "PYTHONPATH": str(self.sources), "PATH": os.environ["PATH"],
                        "PYTHONDONTWRITEBYTECODE": "1"}  # fmt: skip
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
